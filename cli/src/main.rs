@@ -1,0 +1,3 @@
+//! `passport`, the native client.
+
+fn main() {}
