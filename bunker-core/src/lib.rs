@@ -22,9 +22,13 @@
 
 pub mod audit;
 pub mod event;
+pub mod filter;
 pub mod grant;
+pub mod joint;
 pub mod keys;
 pub mod limits;
+pub mod nip04;
+pub mod nip19;
 pub mod nip44;
 pub mod nip46;
 pub mod policy;
