@@ -1,0 +1,311 @@
+//! The bunker's part: its own contribution, the other's, the check, the answer.
+
+use frost_wasm_core::{
+    frost::{
+        ecdh::{self, Context, EcdhError, PartialEcdh, Peer, Purpose, SharedX},
+        sign::{self, Commitment, Contribution, SignError, SigningNonces},
+    },
+    group::{HolderIndex, HolderRole},
+    secret::Secret32,
+    share::KeyShare,
+};
+use rand_core::{CryptoRng, RngCore};
+use zeroize::Zeroizing;
+
+use super::{
+    cosigner::{context, peer},
+    wire::ContributionReply,
+};
+use crate::{
+    event::Template,
+    keys::EventId,
+    nip04,
+    nip44::{self, ConversationKey},
+    nip46::Plaintext,
+    session::{Answer, Failure, Operation},
+};
+
+/// An operation that waits for the other holder. Holds secret nonces: never stored, dropped with the object.
+#[derive(Debug)]
+pub struct Pending(Waiting);
+
+#[derive(Debug)]
+enum Waiting {
+    Record,
+    Sign {
+        nonces: SigningNonces,
+        template: Template,
+        id: EventId,
+    },
+    Encrypt {
+        ecdh: OwnPart,
+        plaintext: Plaintext,
+    },
+    Decrypt {
+        ecdh: OwnPart,
+        ciphertext: String,
+    },
+}
+
+#[derive(Debug)]
+struct OwnPart {
+    peer: Peer,
+    context: Context,
+    part: PartialEcdh,
+}
+
+/// Makes the bunker's own contribution. Gives what waits, and the commitments that the other holder signs over.
+///
+/// # Errors
+/// What the app is told.
+pub fn begin<R: RngCore + CryptoRng>(
+    operation: Operation,
+    request: &EventId,
+    share: &KeyShare,
+    rng: &mut R,
+) -> Result<(Pending, Vec<(HolderIndex, Commitment)>), Failure> {
+    let mut own_part = |key, purpose: Purpose| -> Result<OwnPart, Failure> {
+        let peer = peer(&key).map_err(|error| Failure::new("bad_peer", error))?;
+        let context = context(share, share.group().epoch, request, purpose);
+        let part = ecdh::contribute(share, &peer, &context, rng).map_err(internal)?;
+        Ok(OwnPart {
+            peer,
+            context,
+            part,
+        })
+    };
+    let waiting = match operation {
+        Operation::Connect | Operation::Logout => Waiting::Record,
+        Operation::Encrypt {
+            purpose,
+            peer,
+            plaintext,
+        } => Waiting::Encrypt {
+            ecdh: own_part(peer, purpose)?,
+            plaintext,
+        },
+        Operation::Decrypt {
+            purpose,
+            peer,
+            ciphertext,
+        } => Waiting::Decrypt {
+            ecdh: own_part(peer, purpose)?,
+            ciphertext,
+        },
+        Operation::Sign { template, id } => {
+            let (nonces, commitment) = sign::commit(share, rng).map_err(internal)?;
+            let pending = Pending(Waiting::Sign {
+                nonces,
+                template,
+                id,
+            });
+            return Ok((pending, vec![(share.index(), commitment)]));
+        }
+    };
+    Ok((Pending(waiting), Vec::new()))
+}
+
+/// Puts the contributions together. The result is verified before it is returned.
+///
+/// # Errors
+/// What the app is told; a holder that is to blame is named.
+pub fn finish<R: RngCore + CryptoRng>(
+    pending: Pending,
+    share: &KeyShare,
+    reply: ContributionReply,
+    rng: &mut R,
+) -> Result<Answer, Failure> {
+    if let ContributionReply::Refused { code, text } = reply {
+        return Err(Failure {
+            code: format!("cosigner_refused:{code}"),
+            text: format!("the cosigner refused: {text}"),
+        });
+    }
+    match (pending.0, reply) {
+        (Waiting::Record, ContributionReply::Recorded) => Ok(Answer::text("ack")),
+        (
+            Waiting::Sign {
+                nonces,
+                template,
+                id,
+            },
+            ContributionReply::Signed(contribution),
+        ) => signed(nonces, template, id, share, contribution),
+        (Waiting::Encrypt { ecdh, plaintext }, ContributionReply::Ecdh(part)) => {
+            encrypted(ecdh, plaintext, share, part, rng)
+        }
+        (Waiting::Decrypt { ecdh, ciphertext }, ContributionReply::Ecdh(part)) => {
+            decrypted(ecdh, &ciphertext, share, part)
+        }
+        (
+            Waiting::Record
+            | Waiting::Sign { .. }
+            | Waiting::Encrypt { .. }
+            | Waiting::Decrypt { .. },
+            _,
+        ) => Err(Failure::new(
+            "holder_misbehaved:cosigner",
+            "holder cosigner answered another question",
+        )),
+    }
+}
+
+fn signed(
+    nonces: SigningNonces,
+    template: Template,
+    id: EventId,
+    share: &KeyShare,
+    contribution: Contribution,
+) -> Result<Answer, Failure> {
+    let signature = match sign::finish(nonces, share, id.as_bytes(), &[contribution]) {
+        Ok(signature) => signature,
+        Err(SignError::Culprits(culprits)) => {
+            return Err(blamed(share, &culprits, "signature share"));
+        }
+        Err(SignError::RepeatedCommitment(culprit)) => {
+            return Err(blamed(share, &[culprit], "commitment"));
+        }
+        Err(
+            error @ (SignError::Members(_)
+            | SignError::WrongEpoch { .. }
+            | SignError::ForeignNonces
+            | SignError::Unverified
+            | SignError::Internal(_)),
+        ) => return Err(internal(error)),
+    };
+    let pubkey = crate::keys::PublicKey::from_bytes(*share.group().pubkey.as_bytes());
+    let event = template.into_signed(pubkey, signature);
+    Ok(Answer {
+        result: Zeroizing::new(event.to_json()),
+        signed: Some(id),
+    })
+}
+
+fn encrypted<R: RngCore + CryptoRng>(
+    own: OwnPart,
+    plaintext: Plaintext,
+    share: &KeyShare,
+    other: PartialEcdh,
+    rng: &mut R,
+) -> Result<Answer, Failure> {
+    // All proofs first: a holder that chose its part late could otherwise choose the key.
+    let shared = verified(&own, share, other)?;
+    let text = plaintext.expose_secret();
+    let ciphertext = match own.context.purpose {
+        Purpose::Nip44 => {
+            nip44::encrypt_random(&conversation(&shared), text, rng).map_err(cannot_encrypt)?
+        }
+        Purpose::Nip04 => {
+            nip04::encrypt_random(&secret(&shared), text, rng).map_err(cannot_encrypt)?
+        }
+    };
+    Ok(Answer::text(&ciphertext))
+}
+
+fn decrypted(
+    own: OwnPart,
+    ciphertext: &str,
+    share: &KeyShare,
+    other: PartialEcdh,
+) -> Result<Answer, Failure> {
+    match own.context.purpose {
+        Purpose::Nip44 => {
+            let (peer, context, parts) = (own.peer, own.context, [own.part, other]);
+            let shared = ecdh::combine_unverified(share.group(), &context, &parts)
+                .map_err(|it| ecdh_failed(share, it))?;
+            nip44::decrypt(&conversation(&shared), ciphertext)
+                .map(Answer::secret)
+                .map_err(|error| {
+                    match ecdh::blame(share.group(), &peer, &context, &parts).as_slice() {
+                        [] => {
+                            Failure::new("cannot_decrypt", format_args!("cannot decrypt: {error}"))
+                        }
+                        culprits => blamed(share, culprits, "ECDH part"),
+                    }
+                })
+        }
+        // NIP-04 has no authentication that a wrong part would fail.
+        Purpose::Nip04 => {
+            let shared = verified(&own, share, other)?;
+            nip04::decrypt(&secret(&shared), ciphertext)
+                .map(Answer::secret)
+                .map_err(|error| {
+                    Failure::new("cannot_decrypt", format_args!("cannot decrypt: {error}"))
+                })
+        }
+    }
+}
+
+fn verified(own: &OwnPart, share: &KeyShare, other: PartialEcdh) -> Result<SharedX, Failure> {
+    ecdh::combine_verified(
+        share.group(),
+        &own.peer,
+        &own.context,
+        &[own.part.clone(), other],
+    )
+    .map_err(|error| ecdh_failed(share, error))
+}
+
+fn ecdh_failed(share: &KeyShare, error: EcdhError) -> Failure {
+    match error {
+        EcdhError::Culprits(culprits) => blamed(share, &culprits, "ECDH part"),
+        error @ (EcdhError::Members(_)
+        | EcdhError::WrongGroup
+        | EcdhError::WrongEpoch { .. }
+        | EcdhError::Identity
+        | EcdhError::Internal) => internal(error),
+    }
+}
+
+fn blamed(share: &KeyShare, culprits: &[HolderIndex], what: &str) -> Failure {
+    let role = |index: &HolderIndex| share.group().holder(*index).map(|holder| holder.role);
+    let names: Vec<_> = culprits
+        .iter()
+        .filter_map(role)
+        .map(|role: HolderRole| role.to_string())
+        .collect();
+    let names = names.join(", ");
+    Failure {
+        code: format!("holder_misbehaved:{names}"),
+        text: format!("holder {names} gave an invalid {what}; nothing was released"),
+    }
+}
+
+fn conversation(shared: &SharedX) -> ConversationKey {
+    ConversationKey::from_shared_x(&secret(shared))
+}
+
+fn secret(shared: &SharedX) -> Secret32 {
+    Secret32::from_bytes(*shared.expose_secret())
+}
+
+fn cannot_encrypt(error: impl std::fmt::Display) -> Failure {
+    Failure::new("cannot_encrypt", format_args!("cannot encrypt: {error}"))
+}
+
+fn internal(error: impl std::fmt::Display) -> Failure {
+    Failure::new("internal", format_args!("the operation failed: {error}"))
+}
+
+impl Failure {
+    /// A failure with a stable code, and words for the person.
+    pub fn new(code: &str, text: impl std::fmt::Display) -> Self {
+        Self {
+            code: code.to_owned(),
+            text: text.to_string(),
+        }
+    }
+}
+
+impl Answer {
+    fn text(result: &str) -> Self {
+        Self::secret(result.to_owned())
+    }
+
+    fn secret(result: String) -> Self {
+        Self {
+            result: Zeroizing::new(result),
+            signed: None,
+        }
+    }
+}

@@ -1,0 +1,309 @@
+//! The bunker's side: it judges, records its intent, has the operation done, records the outcome and replies.
+
+use super::{
+    Ctx, Mutation, Operation, Step,
+    judgement::{Judgement, Subject, Task, Unreadable},
+    state::HolderState,
+};
+use crate::{
+    audit::{Entry, Happening},
+    event::{Event, VerifiedEvent},
+    grant::ConnectionId,
+    keys::{EventId, PublicKey, TransportSecret},
+    nip44::ConversationKey,
+    nip46::{Response, SealError, seal_response},
+    replay::{Progress, Seen},
+};
+use rand_core::{CryptoRng, RngCore};
+
+/// A request event with the keys of its connection.
+#[derive(Debug, Clone, Copy)]
+pub struct Received<'a> {
+    /// The client's event.
+    pub event: &'a VerifiedEvent,
+    /// The connection's key, to sign the reply.
+    pub transport: &'a TransportSecret,
+    /// The key between connection and client, to read and to encrypt.
+    pub conversation: &'a ConversationKey,
+}
+
+/// What the bunker does after its record is committed.
+#[derive(Debug)]
+pub enum BunkerEffect {
+    /// Send this reply.
+    Send(Box<Event>),
+    /// Send the reply that is stored for this request.
+    Resend(EventId),
+    /// Do the operation with the other holders, then call [`HolderState::complete`].
+    Perform(Box<Admission>),
+}
+
+/// A request that was let through.
+#[derive(Debug)]
+pub struct Admission {
+    /// The request event.
+    pub event: EventId,
+    /// What is to be done.
+    pub operation: Operation,
+    connection: ConnectionId,
+    client: PublicKey,
+    created_at_s: u64,
+    request_id: String,
+    subject: Subject,
+}
+
+/// What an operation gave.
+#[derive(Debug)]
+pub struct Answer {
+    /// The reply's result.
+    pub result: zeroize::Zeroizing<String>,
+    /// The id of the event that was signed.
+    pub signed: Option<EventId>,
+}
+
+/// Why an operation gave nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Failure {
+    /// Stable code for the record; names the holder where one is to blame.
+    pub code: String,
+    /// What the app is told.
+    pub text: String,
+}
+
+impl HolderState {
+    /// Takes a request event.
+    ///
+    /// # Errors
+    /// When there is nothing to reply under; the relay says so in OK false.
+    pub fn receive<R: RngCore + CryptoRng>(
+        &self,
+        received: Received<'_>,
+        ctx: &mut Ctx<'_, R>,
+    ) -> Result<Step<BunkerEffect>, Unreadable> {
+        let event = received.event;
+        if self
+            .replay
+            .get(&event.id)
+            .is_some_and(|seen| seen.progress == Progress::Answered)
+        {
+            return Ok(Step {
+                mutations: Vec::new(),
+                effect: BunkerEffect::Resend(event.id),
+            });
+        }
+        let Judgement {
+            connection,
+            request_id,
+            subject,
+            verdict,
+        } = self.judge(event, received.conversation, ctx.now_s())?;
+        let id = connection.grant().connection;
+        let allowed = match verdict {
+            Ok(allowed) => allowed,
+            Err(refusal) => {
+                let happening = Happening::RequestRefused {
+                    reason: refusal.code().to_owned(),
+                };
+                let response = Response::error(request_id, refusal.to_string());
+                let audit = self.audit_request(ctx.now_ms, happening, id, event.id, subject);
+                return Ok(self.replied(Vec::new(), audit, response, received, ctx)?);
+            }
+        };
+        let mut mutations = Vec::new();
+        if let Some(standing) = allowed.standing {
+            mutations.push(Mutation::Connection(Box::new(
+                connection.with_standing(standing),
+            )));
+        }
+        if allowed.attempt == 1 {
+            mutations.push(Mutation::Usage(
+                id,
+                self.usage_of(&id).counted(ctx.now_s(), allowed.rule),
+            ));
+        }
+        match allowed.task {
+            Task::Local(result) => {
+                let happening = Happening::RequestAnswered { signed: None };
+                let audit = self.audit_request(ctx.now_ms, happening, id, event.id, subject);
+                Ok(self.replied(
+                    mutations,
+                    audit,
+                    Response::ok(request_id, result),
+                    received,
+                    ctx,
+                )?)
+            }
+            Task::Joint(operation) => {
+                let progress = Progress::Admitted {
+                    attempts: allowed.attempt,
+                };
+                mutations.push(Mutation::Seen(
+                    event.id,
+                    Seen {
+                        created_at_s: event.created_at,
+                        progress,
+                    },
+                ));
+                let happening = Happening::RequestAdmitted;
+                mutations.push(self.audit_request(
+                    ctx.now_ms,
+                    happening,
+                    id,
+                    event.id,
+                    subject.clone(),
+                ));
+                let admission = Admission {
+                    event: event.id,
+                    operation,
+                    connection: id,
+                    client: event.pubkey,
+                    created_at_s: event.created_at,
+                    request_id,
+                    subject,
+                };
+                Ok(Step {
+                    mutations,
+                    effect: BunkerEffect::Perform(Box::new(admission)),
+                })
+            }
+        }
+    }
+
+    /// Takes the outcome of an admitted request.
+    ///
+    /// # Errors
+    /// When the reply can't be sealed at all; the request stays admitted and may be sent again.
+    pub fn complete<R: RngCore + CryptoRng>(
+        &self,
+        admission: Admission,
+        outcome: Result<Answer, Failure>,
+        transport: &TransportSecret,
+        conversation: &ConversationKey,
+        ctx: &mut Ctx<'_, R>,
+    ) -> Result<Step<BunkerEffect>, SealError> {
+        let (happening, response) = match outcome {
+            Ok(mut answer) => {
+                let result = std::mem::take(&mut *answer.result);
+                (
+                    Happening::RequestAnswered {
+                        signed: answer.signed,
+                    },
+                    Response::ok(admission.request_id, result),
+                )
+            }
+            Err(failure) => (
+                Happening::RequestFailed {
+                    reason: failure.code,
+                },
+                Response::error(admission.request_id, failure.text),
+            ),
+        };
+        let audit = self.audit_request(
+            ctx.now_ms,
+            happening,
+            admission.connection,
+            admission.event,
+            admission.subject,
+        );
+        let reply = seal(response, transport, conversation, admission.client, ctx)?;
+        Ok(answered(
+            Vec::new(),
+            audit,
+            admission.event,
+            admission.created_at_s,
+            reply,
+        ))
+    }
+
+    fn replied<R: RngCore + CryptoRng>(
+        &self,
+        mutations: Vec<Mutation>,
+        audit: Mutation,
+        response: Response,
+        received: Received<'_>,
+        ctx: &mut Ctx<'_, R>,
+    ) -> Result<Step<BunkerEffect>, SealError> {
+        let event = received.event;
+        let reply = seal(
+            response,
+            received.transport,
+            received.conversation,
+            event.pubkey,
+            ctx,
+        )?;
+        Ok(answered(
+            mutations,
+            audit,
+            event.id,
+            event.created_at,
+            reply,
+        ))
+    }
+
+    pub(super) fn audit_request(
+        &self,
+        at_ms: u64,
+        happening: Happening,
+        connection: ConnectionId,
+        request: EventId,
+        subject: Subject,
+    ) -> Mutation {
+        let Subject { method, kind, peer } = subject;
+        let entry = Entry {
+            happening,
+            connection: Some(connection),
+            request: Some(request),
+            method,
+            kind,
+            peer,
+        };
+        self.audit_entry(at_ms, entry)
+    }
+}
+
+fn answered(
+    mut mutations: Vec<Mutation>,
+    audit: Mutation,
+    request: EventId,
+    created_at_s: u64,
+    reply: Event,
+) -> Step<BunkerEffect> {
+    mutations.push(Mutation::Seen(
+        request,
+        Seen {
+            created_at_s,
+            progress: Progress::Answered,
+        },
+    ));
+    mutations.push(audit);
+    mutations.push(Mutation::Reply(request, Box::new(reply.clone())));
+    Step {
+        mutations,
+        effect: BunkerEffect::Send(Box::new(reply)),
+    }
+}
+
+fn seal<R: RngCore + CryptoRng>(
+    response: Response,
+    transport: &TransportSecret,
+    conversation: &ConversationKey,
+    client: PublicKey,
+    ctx: &mut Ctx<'_, R>,
+) -> Result<Event, SealError> {
+    let now_s = ctx.now_s();
+    match seal_response(&response, transport, conversation, client, now_s, ctx.rng) {
+        Ok(event) => Ok(event),
+        Err(SealError::Encrypt(_)) => {
+            let text = "the result is too long to be sent";
+            seal_response(
+                &Response::error(response.id(), text),
+                transport,
+                conversation,
+                client,
+                now_s,
+                ctx.rng,
+            )
+        }
+        Err(error @ SealError::Key(_)) => Err(error),
+    }
+}
