@@ -10,27 +10,28 @@
 //!
 //! Spec: <https://github.com/nostr-protocol/nips/blob/master/01.md>
 
+mod parse;
+mod serial;
+mod template;
+
 use core::ops::Deref;
 
-use k256::schnorr::Signature;
-use k256::schnorr::signature::hazmat::PrehashVerifier;
-use rand_core::{CryptoRng, RngCore};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
-use crate::keys::{EventId, KeyError, PublicKey, TransportSecret, lowercase_hex};
-use crate::limits::{
-    MAX_CREATED_AT_S, MAX_EVENT_JSON_BYTES, MAX_TAG_ITEM_BYTES, MAX_TAG_ITEMS, MAX_TAGS,
-};
+use crate::keys::{EventId, PublicKey};
+use parse::{object_from_text, take_hex};
+use serial::{push_string, push_tags};
+pub use template::Template;
 
 /// Why an event or a template was refused. The texts are stable and quote no input.
 #[derive(Clone, Copy, Debug, Eq, Error, PartialEq)]
 #[non_exhaustive]
 pub enum EventError {
-    /// The text is longer than [`MAX_EVENT_JSON_BYTES`].
+    /// The text is longer than [`MAX_EVENT_JSON_BYTES`](crate::limits::MAX_EVENT_JSON_BYTES).
     #[error("event is too large: {0} bytes")]
     TooLarge(usize),
     /// Not JSON.
@@ -45,7 +46,7 @@ pub enum EventError {
     /// A field has the wrong type, or a value outside its range.
     #[error("event has an invalid {0}")]
     Invalid(&'static str),
-    /// More than [`MAX_TAGS`] tags, [`MAX_TAG_ITEMS`] strings in one, or [`MAX_TAG_ITEM_BYTES`] bytes
+    /// More than [`MAX_TAGS`](crate::limits::MAX_TAGS) tags, [`MAX_TAG_ITEMS`](crate::limits::MAX_TAG_ITEMS) strings in one, or [`MAX_TAG_ITEM_BYTES`](crate::limits::MAX_TAG_ITEM_BYTES) bytes
     /// in one string.
     #[error("event has too many or too long tags")]
     TagLimit,
@@ -64,7 +65,7 @@ pub struct Event {
     pub id: EventId,
     /// Who claims to have signed.
     pub pubkey: PublicKey,
-    /// Seconds since 1970, at most [`MAX_CREATED_AT_S`].
+    /// Seconds since 1970, at most [`MAX_CREATED_AT_S`](crate::limits::MAX_CREATED_AT_S).
     pub created_at: u64,
     /// What the content means.
     pub kind: u16,
@@ -110,12 +111,8 @@ impl Event {
     /// Checks the id, then the signature.
     pub fn verify(&self) -> Result<(), EventError> {
         self.check_id()?;
-        let key = self
-            .pubkey
-            .verifying_key()
-            .map_err(|_| EventError::BadSignature)?;
-        let signature = Signature::try_from(&self.sig[..]).map_err(|_| EventError::BadSignature)?;
-        key.verify_prehash(self.id.as_bytes(), &signature)
+        self.pubkey
+            .verify(self.id.as_bytes(), &self.sig)
             .map_err(|_| EventError::BadSignature)
     }
 
@@ -208,92 +205,6 @@ impl Deref for VerifiedEvent {
     }
 }
 
-/// What an app asks to have signed: an event without key, id and signature.
-#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
-pub struct Template {
-    /// Seconds since 1970, at most [`MAX_CREATED_AT_S`].
-    pub created_at: u64,
-    /// What the content means.
-    pub kind: u16,
-    /// Each tag has one string or more.
-    pub tags: Vec<Vec<String>>,
-    /// Anything.
-    pub content: String,
-}
-
-impl Template {
-    /// Parses the JSON of one template. `pubkey`, `id` and `sig`, which some clients send along, are
-    /// ignored like every other field.
-    pub fn parse(json: &str) -> Result<Self, EventError> {
-        Self::from_object(object_from_text(json)?)
-    }
-
-    /// Takes a template that is already a JSON value.
-    pub fn from_value(value: Value) -> Result<Self, EventError> {
-        match value {
-            Value::Object(object) => Self::from_object(object),
-            _ => Err(EventError::NotAnObject),
-        }
-    }
-
-    /// Signs with an ordinary key, such as a connection's transport key.
-    pub fn sign_with<R: RngCore + CryptoRng>(
-        self,
-        secret: &TransportSecret,
-        rng: &mut R,
-    ) -> Result<Event, KeyError> {
-        let pubkey = secret.public_key();
-        let id = compute_id(&pubkey, &self);
-        let sig = secret.sign(id.as_bytes(), rng)?;
-        Ok(self.into_signed(pubkey, sig))
-    }
-
-    /// Joins a signature made elsewhere. Nothing is verified: see [`Event::verify`].
-    pub fn into_signed(self, pubkey: PublicKey, sig: [u8; 64]) -> Event {
-        let id = compute_id(&pubkey, &self);
-        let Self {
-            created_at,
-            kind,
-            tags,
-            content,
-        } = self;
-        Event {
-            id,
-            pubkey,
-            created_at,
-            kind,
-            tags,
-            content,
-            sig,
-        }
-    }
-
-    pub(crate) fn from_object(mut object: Map<String, Value>) -> Result<Self, EventError> {
-        let created_at = take(&mut object, "created_at")?
-            .as_u64()
-            .filter(|seconds| *seconds <= MAX_CREATED_AT_S)
-            .ok_or(EventError::Invalid("created_at"))?;
-        let kind = take(&mut object, "kind")?
-            .as_u64()
-            .and_then(|kind| u16::try_from(kind).ok())
-            .ok_or(EventError::Invalid("kind"))?;
-        let tags = tags_from(take(&mut object, "tags")?)?;
-        let content = take_string(&mut object, "content")?;
-        Ok(Self {
-            created_at,
-            kind,
-            tags,
-            content,
-        })
-    }
-}
-
-impl<'de> Deserialize<'de> for Template {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Self::from_value(Value::deserialize(deserializer)?).map_err(D::Error::custom)
-    }
-}
-
 /// The id of `template` when signed by `pubkey`: SHA-256 of
 /// `[0,<pubkey>,<created_at>,<kind>,<tags>,<content>]` without white space.
 pub fn compute_id(pubkey: &PublicKey, template: &Template) -> EventId {
@@ -326,104 +237,6 @@ fn hash(
     push_string(&mut text, content);
     text.push(']');
     EventId::from_bytes(Sha256::digest(text.as_bytes()).into())
-}
-
-fn push_tags(out: &mut String, tags: &[Vec<String>]) {
-    out.push('[');
-    for (n, tag) in tags.iter().enumerate() {
-        if n > 0 {
-            out.push(',');
-        }
-        out.push('[');
-        for (n, item) in tag.iter().enumerate() {
-            if n > 0 {
-                out.push(',');
-            }
-            push_string(out, item);
-        }
-        out.push(']');
-    }
-    out.push(']');
-}
-
-fn push_string(out: &mut String, text: &str) {
-    const HEX: [char; 16] = [
-        '0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f',
-    ];
-    out.push('"');
-    for c in text.chars() {
-        match c {
-            '"' => out.push_str("\\\""),
-            '\\' => out.push_str("\\\\"),
-            '\n' => out.push_str("\\n"),
-            '\r' => out.push_str("\\r"),
-            '\t' => out.push_str("\\t"),
-            '\u{8}' => out.push_str("\\b"),
-            '\u{c}' => out.push_str("\\f"),
-            '\0'..='\u{1f}' => {
-                out.push_str(if c < '\u{10}' { "\\u000" } else { "\\u001" });
-                out.extend(HEX.get(c as usize & 0xf));
-            }
-            _ => out.push(c),
-        }
-    }
-    out.push('"');
-}
-
-fn object_from_text(json: &str) -> Result<Map<String, Value>, EventError> {
-    if json.len() > MAX_EVENT_JSON_BYTES {
-        return Err(EventError::TooLarge(json.len()));
-    }
-    match serde_json::from_str(json) {
-        Ok(Value::Object(object)) => Ok(object),
-        Ok(_) => Err(EventError::NotAnObject),
-        Err(_) => Err(EventError::NotJson),
-    }
-}
-
-fn take(object: &mut Map<String, Value>, field: &'static str) -> Result<Value, EventError> {
-    object.remove(field).ok_or(EventError::Missing(field))
-}
-
-fn take_string(object: &mut Map<String, Value>, field: &'static str) -> Result<String, EventError> {
-    match take(object, field)? {
-        Value::String(text) => Ok(text),
-        _ => Err(EventError::Invalid(field)),
-    }
-}
-
-fn take_hex<const N: usize>(
-    object: &mut Map<String, Value>,
-    field: &'static str,
-) -> Result<[u8; N], EventError> {
-    lowercase_hex(&take_string(object, field)?).map_err(|_| EventError::Invalid(field))
-}
-
-fn tags_from(value: Value) -> Result<Vec<Vec<String>>, EventError> {
-    let Value::Array(tags) = value else {
-        return Err(EventError::Invalid("tags"));
-    };
-    if tags.len() > MAX_TAGS {
-        return Err(EventError::TagLimit);
-    }
-    tags.into_iter().map(tag_from).collect()
-}
-
-fn tag_from(value: Value) -> Result<Vec<String>, EventError> {
-    match value {
-        Value::Array(items) if items.is_empty() => Err(EventError::Invalid("tags")),
-        Value::Array(items) if items.len() > MAX_TAG_ITEMS => Err(EventError::TagLimit),
-        Value::Array(items) => items.into_iter().map(tag_item_from).collect(),
-        _ => Err(EventError::Invalid("tags")),
-    }
-}
-
-fn tag_item_from(value: Value) -> Result<String, EventError> {
-    match value {
-        Value::String(text) if text.len() > MAX_TAG_ITEM_BYTES => Err(EventError::TagLimit),
-        Value::String(text) => Ok(text),
-        _ => Err(EventError::Invalid("tags")),
-    }
 }
 
 fn serialize_hex<S: Serializer>(bytes: &[u8; 64], serializer: S) -> Result<S::Ok, S::Error> {

@@ -11,7 +11,8 @@ use core::str::FromStr;
 
 use frost_wasm_core::secret::Secret32;
 use k256::elliptic_curve::point::AffineCoordinates;
-use k256::schnorr::{SigningKey, VerifyingKey};
+use k256::schnorr::signature::hazmat::PrehashVerifier;
+use k256::schnorr::{Signature, SigningKey, VerifyingKey};
 use rand_core::{CryptoRng, RngCore};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -36,6 +37,9 @@ pub enum KeyError {
     /// The secret is zero or not below the group's order.
     #[error("secret key is out of range")]
     SecretOutOfRange,
+    /// The signature does not hold.
+    #[error("signature is invalid")]
+    BadSignature,
     /// A signature could not be made; with a valid key this needs a hash of zero.
     #[error("signing failed")]
     SigningFailed,
@@ -130,7 +134,15 @@ impl PublicKey {
         self.verifying_key().map(|_| ())
     }
 
-    pub(crate) fn verifying_key(&self) -> Result<VerifyingKey, KeyError> {
+    /// Checks a BIP-340 signature over a 32-byte digest.
+    pub fn verify(&self, digest: &[u8; 32], signature: &[u8; 64]) -> Result<(), KeyError> {
+        let signature = Signature::try_from(&signature[..]).map_err(|_| KeyError::BadSignature)?;
+        self.verifying_key()?
+            .verify_prehash(digest, &signature)
+            .map_err(|_| KeyError::BadSignature)
+    }
+
+    fn verifying_key(&self) -> Result<VerifyingKey, KeyError> {
         VerifyingKey::from_bytes(&self.0).map_err(|_| KeyError::NotOnCurve)
     }
 }
