@@ -8,7 +8,8 @@ use k256::{
     AffinePoint, EncodedPoint, ProjectivePoint, Scalar,
     elliptic_curve::{
         PrimeField,
-        point::DecompressPoint,
+        ops::MulByGenerator,
+        point::{AffineCoordinates, DecompressPoint},
         sec1::{FromEncodedPoint, ToEncodedPoint},
         subtle::Choice,
     },
@@ -48,8 +49,24 @@ impl Point {
     /// The x coordinate, 32 bytes big-endian.
     #[must_use]
     pub(crate) fn x_bytes(&self) -> [u8; 32] {
-        use k256::elliptic_curve::point::AffineCoordinates;
         self.0.x().into()
+    }
+
+    pub(crate) fn has_even_y(&self) -> bool {
+        !bool::from(self.0.y_is_odd())
+    }
+
+    /// `scalar * G`, from precomputed tables; `None` for a zero scalar.
+    pub(crate) fn of_scalar(scalar: &Scalar) -> Option<Self> {
+        Self::from_projective(ProjectivePoint::mul_by_generator(scalar))
+    }
+
+    /// `scalar * self`; `None` for a zero scalar.
+    pub(crate) fn times(&self, scalar: &Scalar) -> Option<Self> {
+        if *self == Self::GENERATOR {
+            return Self::of_scalar(scalar);
+        }
+        Self::from_projective(self.projective() * scalar)
     }
 
     pub(crate) fn from_projective(point: ProjectivePoint) -> Option<Self> {

@@ -17,7 +17,7 @@ use crate::{
     secret::{Secret32, SecretBytes},
     share::{KeyShare, ShareError},
 };
-pub(crate) use aead::{AeadKey, NONCE_BYTES};
+pub(crate) use aead::{AeadKey, NONCE_BYTES, derive_secret};
 
 /// The version this code writes.
 pub const SEALED_VERSION: u32 = 1;

@@ -18,12 +18,12 @@
 use std::fmt;
 
 use frost_secp256k1_tr::keys::{EvenY, KeyPackage, SigningShare, VerifyingShare};
-use k256::{ProjectivePoint, Scalar};
+use k256::Scalar;
 use zeroize::Zeroizing;
 
 use crate::{
     group::{GroupError, GroupPublic, HolderIndex, HolderRole, ValidGroup},
-    point::nonzero_scalar,
+    point::{Point, nonzero_scalar},
     secret::Secret32,
 };
 
@@ -79,7 +79,7 @@ impl KeyShare {
             .ok_or(ShareError::UnknownHolder(index))?;
         let role = holder.role;
         let scalar = Zeroizing::new(nonzero_scalar(signing_share).ok_or(ShareError::NotAScalar)?);
-        if ProjectivePoint::GENERATOR * *scalar != holder.verifying_share.projective() {
+        if Point::of_scalar(&scalar) != Some(holder.verifying_share) {
             return Err(ShareError::DoesNotFit(index));
         }
         let package =

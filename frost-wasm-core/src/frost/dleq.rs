@@ -52,8 +52,7 @@ pub fn prove(
     aux: &[u8; 32],
 ) -> Result<(Point, Proof), DleqError> {
     let a = Zeroizing::new(nonzero_scalar(secret).ok_or(DleqError::NotAScalar)?);
-    let public = Point::from_projective(statement.generator.projective() * *a)
-        .ok_or(DleqError::NotAScalar)?;
+    let public = statement.generator.times(&a).ok_or(DleqError::NotAScalar)?;
     prove_with(&a, public, statement, aux)
 }
 
@@ -64,12 +63,10 @@ pub(crate) fn prove_with(
     statement: &Statement<'_>,
     aux: &[u8; 32],
 ) -> Result<(Point, Proof), DleqError> {
-    let result =
-        Point::from_projective(statement.base.projective() * a).ok_or(DleqError::NotAScalar)?;
+    let result = statement.base.times(a).ok_or(DleqError::NotAScalar)?;
     let k = nonce(a, public, result, statement, aux)?;
-    let r1 =
-        Point::from_projective(statement.generator.projective() * *k).ok_or(DleqError::Failed)?;
-    let r2 = Point::from_projective(statement.base.projective() * *k).ok_or(DleqError::Failed)?;
+    let r1 = statement.generator.times(&k).ok_or(DleqError::Failed)?;
+    let r2 = statement.base.times(&k).ok_or(DleqError::Failed)?;
 
     let e = challenge(public, result, statement, r1, r2);
     let s = *k + reduce(&e) * a;

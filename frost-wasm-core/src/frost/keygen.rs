@@ -9,7 +9,7 @@ use frost_secp256k1_tr::{
     Identifier, SigningKey,
     keys::{self, EvenY, IdentifierList},
 };
-use k256::{ProjectivePoint, Scalar, elliptic_curve::point::AffineCoordinates};
+use k256::Scalar;
 use rand_core::{CryptoRng, RngCore};
 use zeroize::Zeroizing;
 
@@ -79,8 +79,7 @@ pub fn split<R: RngCore + CryptoRng>(
 ) -> Result<(GroupPublic, Vec<KeyShare>), KeygenError> {
     let roles = distinct(holders, threshold)?;
     let scalar = even_y(&secret)?;
-    let pubkey =
-        Point::from_projective(ProjectivePoint::GENERATOR * *scalar).ok_or(KeygenError::NotAKey)?;
+    let pubkey = Point::of_scalar(&scalar).ok_or(KeygenError::NotAKey)?;
     let (secret_shares, package) = deal(&scalar, &roles, threshold, rng)?;
 
     let mut public = GroupPublic {
@@ -151,7 +150,7 @@ pub fn assemble_whole_key_on_device(shares: &[KeyShare]) -> Result<Secret32, Key
         *whole +=
             lagrange::weight(*index, &indices, 0).ok_or(KeygenError::Failed)? * share.scalar();
     }
-    if ProjectivePoint::GENERATOR * *whole != group.pubkey_point().projective() {
+    if Point::of_scalar(&whole) != Some(group.pubkey_point()) {
         return Err(KeygenError::Failed);
     }
     Ok(secret_of(&whole))
@@ -182,13 +181,11 @@ fn distinct(
 
 fn even_y(secret: &Secret32) -> Result<Zeroizing<Scalar>, KeygenError> {
     let scalar = Zeroizing::new(nonzero_scalar(secret).ok_or(KeygenError::NotAKey)?);
-    let odd = (ProjectivePoint::GENERATOR * *scalar)
-        .to_affine()
-        .y_is_odd();
-    Ok(if odd.into() {
-        Zeroizing::new(-*scalar)
-    } else {
+    let point = Point::of_scalar(&scalar).ok_or(KeygenError::NotAKey)?;
+    Ok(if point.has_even_y() {
         scalar
+    } else {
+        Zeroizing::new(-*scalar)
     })
 }
 

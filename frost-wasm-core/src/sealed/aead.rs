@@ -20,11 +20,7 @@ pub(crate) struct AeadKey(Secret32);
 impl AeadKey {
     /// Derives the key of one domain from a root secret.
     pub(crate) fn derive(root: &Secret32, domain: &str) -> Result<Self, SealError> {
-        let mut key = Secret32::zeroed();
-        Hkdf::<Sha256>::new(None, root.expose_secret())
-            .expand(domain.as_bytes(), key.expose_mut())
-            .map_err(|_| SealError::TooLong)?;
-        Ok(Self(key))
+        derive_secret(root, domain).map(Self)
     }
 
     pub(crate) fn seal<R: RngCore + CryptoRng>(
@@ -65,4 +61,13 @@ impl AeadKey {
     fn cipher(&self) -> XChaCha20Poly1305 {
         XChaCha20Poly1305::new(Key::from_slice(self.0.expose_secret()))
     }
+}
+
+/// HKDF-SHA256 (RFC 5869) without salt, for roots that are uniformly random themselves.
+pub(crate) fn derive_secret(root: &Secret32, domain: &str) -> Result<Secret32, SealError> {
+    let mut secret = Secret32::zeroed();
+    Hkdf::<Sha256>::new(None, root.expose_secret())
+        .expand(domain.as_bytes(), secret.expose_mut())
+        .map_err(|_| SealError::TooLong)?;
+    Ok(secret)
 }
