@@ -1,0 +1,80 @@
+/**
+ * `npm test`: every check of the project, in the order in which they are quick
+ * to fail. `npm test -- --only=e2e` runs one stage with what it needs
+ * (`--only=cargo,wasm` several); further arguments go to vitest.
+ */
+import { CommandError, SetupError, main, run, say, seconds } from "./setup/process.mjs";
+import { prepare } from "./setup/prepare.mjs";
+import { FLAVOURS, buildWorker } from "./setup/build.mjs";
+import { ROOT, inRoot } from "./setup/paths.mjs";
+
+/** @typedef {{name: string, what: string, needs?: string[], work: (kit: import("./setup/prepare.mjs").Kit, rest: string[]) => Promise<unknown>}} Stage */
+
+/** @type {Stage[]} */
+const STAGES = [
+  { name: "fmt", what: "Rust formatting", work: (kit) => cargo(kit, ["fmt", "--all", "--check"]) },
+  {
+    name: "clippy",
+    what: "Rust lints",
+    work: (kit) => cargo(kit, ["clippy", "--locked", "--workspace", "--all-targets", "--", "-D", "warnings"]),
+  },
+  { name: "cargo", what: "Rust tests", work: (kit) => cargo(kit, ["test", "--locked", "--workspace"]) },
+  { name: "wasm", what: "Threshold core's tests as WebAssembly", work: wasmTests },
+  { name: "cli", what: "Command-line client", work: (kit) => cargo(kit, ["build", "--locked", "-p", "passport-cli"]) },
+  {
+    name: "build",
+    what: "Worker, both flavours",
+    work: async (kit) => {
+      for (const flavour of Object.keys(FLAVOURS)) await buildWorker(kit, flavour);
+    },
+  },
+  { name: "e2e", what: "Server with real clients", needs: ["cli", "build"], work: vitest },
+];
+
+await main(async () => {
+  const { stages, rest } = choose(process.argv.slice(2));
+  const began = performance.now();
+  const kit = await prepare();
+  const summary = [`${seconds(performance.now() - began).padStart(8)}  ✓ set-up`];
+  for (const [n, stage] of stages.entries()) {
+    say(`\n━━ ${n + 1}/${stages.length} ${stage.what} (${stage.name})`);
+    const stageBegan = performance.now();
+    try {
+      await stage.work(kit, rest);
+    } catch (error) {
+      if (!(error instanceof CommandError)) throw error;
+      summary.push(`${seconds(performance.now() - stageBegan).padStart(8)}  ✗ ${stage.name}: ${stage.what}`);
+      say(`\n${summary.join("\n")}\n`);
+      throw error;
+    }
+    summary.push(`${seconds(performance.now() - stageBegan).padStart(8)}  ✓ ${stage.name}: ${stage.what}`);
+  }
+  say(`\n${summary.join("\n")}\n${seconds(performance.now() - began).padStart(8)}  in all`);
+});
+
+function choose(args) {
+  const only = args.filter((arg) => arg.startsWith("--only=")).flatMap((arg) => arg.slice("--only=".length).split(","));
+  const rest = args.filter((arg) => !arg.startsWith("--only="));
+  const unknown = only.find((name) => !STAGES.some((stage) => stage.name === name));
+  if (unknown !== undefined) {
+    throw new SetupError(`There is no stage "${unknown}".`, `The stages: ${STAGES.map((stage) => stage.name).join(", ")}.`);
+  }
+  if (!only.length) return { stages: STAGES, rest };
+  const wanted = new Set(only.flatMap((name) => [name, ...(STAGES.find((stage) => stage.name === name).needs ?? [])]));
+  return { stages: STAGES.filter((stage) => wanted.has(stage.name)), rest };
+}
+
+function cargo(kit, args, env = {}) {
+  return run("cargo", args, { cwd: ROOT, env: { ...kit.env, ...env }, show: true });
+}
+
+function wasmTests(kit) {
+  return cargo(kit, ["test", "--locked", "-p", "frost-wasm-core", "--target", "wasm32-unknown-unknown"], {
+    CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER: kit.tools.wasmTestRunner,
+  });
+}
+
+function vitest(kit, rest) {
+  const program = inRoot("node_modules", "vitest", "vitest.mjs");
+  return run(kit.node, [program, "run", ...rest], { cwd: ROOT, env: kit.env, show: true });
+}
