@@ -2,19 +2,19 @@
 //!
 //! The bytes live behind a box, so that moving a secret leaves no copy on the stack.
 //!
-//! ```compile_fail
+//! ```compile_fail,E0599
 //! let secret = frost_wasm_core::secret::Secret32::from_bytes([1; 32]);
 //! let copy = secret.clone();
 //! ```
-//! ```compile_fail
+//! ```compile_fail,E0277
 //! let secret = frost_wasm_core::secret::Secret32::from_bytes([1; 32]);
 //! serde_json::to_string(&secret).unwrap();
 //! ```
-//! ```compile_fail
+//! ```compile_fail,E0599
 //! let secret = frost_wasm_core::secret::SecretBytes::from(vec![1]);
 //! let copy = secret.clone();
 //! ```
-//! ```compile_fail
+//! ```compile_fail,E0277
 //! let secret = frost_wasm_core::secret::Secret32::from_bytes([1; 32]).to_hex();
 //! serde_json::to_string(&secret).unwrap();
 //! ```

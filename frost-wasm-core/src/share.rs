@@ -2,14 +2,21 @@
 //!
 //! A share that does not match the verifying share listed for its holder cannot be constructed, so a wrong form
 //! (odd Y), a wrong epoch or a stranger's share is found when it is loaded, not when it has produced something.
-//! A share is no transport key either: no function here takes one where a Diffie-Hellman key goes.
+//! A share is no transport key either, since a part of an ECDH with it would be its own transport secret: no
+//! function takes one where a Diffie-Hellman key goes.
 //!
-//! ```compile_fail
+//! ```compile_fail,E0308
+//! fn as_transport_key(share: frost_wasm_core::share::KeyShare) {
+//!     let _ = frost_wasm_core::provision::ReceivingKey::from_secret(&share);
+//! }
+//! ```
+//!
+//! ```compile_fail,E0599
 //! fn copy(share: frost_wasm_core::share::KeyShare) {
 //!     let _ = share.clone();
 //! }
 //! ```
-//! ```compile_fail
+//! ```compile_fail,E0277
 //! fn leak(share: frost_wasm_core::share::KeyShare) -> String {
 //!     serde_json::to_string(&share).unwrap()
 //! }

@@ -1,19 +1,20 @@
 //! Threshold BIP-340 signatures in one round trip (FROST, RFC 9591, in its BIP-340 form).
 //!
 //! The coordinating holder [`commit`]s; every other holder but the last does too; the last one commits and signs in
-//! one call with [`sign_last`] and stores nothing; the coordinator [`finish`]es. What this guards:
+//! one call with [`sign_last`] and stores nothing; those between sign with [`sign_committed`]; the coordinator
+//! [`finish`]es. What this guards:
 //!
-//! - A nonce pair signs once. [`SigningNonces`] is neither `Clone` nor serializable, and [`finish`] eats it. Losing
+//! - A nonce pair signs once. [`SigningNonces`] is neither `Clone` nor serializable, and signing eats it. Losing
 //!   one costs a retry with fresh nonces; reusing one would give the share away.
 //! - Nothing leaves [`finish`] that is not a valid BIP-340 signature by the group's key. A bad share names its
 //!   holder.
 //!
-//! ```compile_fail
+//! ```compile_fail,E0599
 //! fn copy(nonces: frost_wasm_core::frost::sign::SigningNonces) {
 //!     let _ = nonces.clone();
 //! }
 //! ```
-//! ```compile_fail
+//! ```compile_fail,E0277
 //! fn store(nonces: frost_wasm_core::frost::sign::SigningNonces) -> String {
 //!     serde_json::to_string(&nonces).unwrap()
 //! }
@@ -72,10 +73,11 @@ pub enum SignError {
     Internal(FrostError),
 }
 
-/// One holder's secret nonces for one signature. Moved into [`finish`], wiped on drop.
+/// One holder's secret nonces for one signature. Moved into the call that signs, wiped on drop.
 pub struct SigningNonces {
     // Boxed, so that moving the nonces leaves no copy behind.
     nonces: Box<round1::SigningNonces>,
+    commitment: Commitment,
     group: GroupId,
     epoch: u32,
     index: HolderIndex,
@@ -87,7 +89,7 @@ impl std::fmt::Debug for SigningNonces {
     }
 }
 
-/// Draws fresh nonces. The commitment goes to the others; the nonces stay in memory until [`finish`].
+/// Draws fresh nonces. The commitment goes to the others; the nonces stay in memory until they sign.
 pub fn commit<R: RngCore + CryptoRng>(
     share: &KeyShare,
     rng: &mut R,
@@ -97,6 +99,7 @@ pub fn commit<R: RngCore + CryptoRng>(
     let group = share.group();
     let nonces = SigningNonces {
         nonces: Box::new(nonces),
+        commitment,
         group: group.group,
         epoch: group.epoch,
         index: share.index(),
@@ -117,6 +120,19 @@ pub fn sign_last<R: RngCore + CryptoRng>(
     others: &[(HolderIndex, Commitment)],
     rng: &mut R,
 ) -> Result<Contribution, SignError> {
+    let (nonces, _) = commit(share, rng)?;
+    sign_committed(nonces, share, epoch, message, others)
+}
+
+/// Signs with nonces committed to before, for a holder that is neither the coordinator nor the last: only groups
+/// with a threshold above 2 have one. As for [`sign_last`], `others` are all the other signers.
+pub fn sign_committed(
+    nonces: SigningNonces,
+    share: &KeyShare,
+    epoch: u32,
+    message: &[u8; 32],
+    others: &[(HolderIndex, Commitment)],
+) -> Result<Contribution, SignError> {
     let group = share.group();
     if epoch != group.epoch {
         return Err(SignError::WrongEpoch {
@@ -124,11 +140,7 @@ pub fn sign_last<R: RngCore + CryptoRng>(
             asked: epoch,
         });
     }
-    check_others(share, others.iter().map(|(index, _)| *index))?;
-    let (nonces, commitment) = commit(share, rng)?;
-    let package = signing_package(group, message, (share.index(), commitment), others)?;
-    let signed =
-        round2::sign(&package, &nonces.nonces, share.package()).map_err(SignError::Internal)?;
+    let (_, commitment, signed) = sign(nonces, share, message, others)?;
     Ok(Contribution {
         index: share.index(),
         commitment,
@@ -145,24 +157,39 @@ pub fn finish(
     others: &[Contribution],
 ) -> Result<[u8; 64], SignError> {
     let group = share.group();
-    if nonces.group != group.group || nonces.epoch != group.epoch || nonces.index != share.index() {
-        return Err(SignError::ForeignNonces);
-    }
-    check_others(share, others.iter().map(|other| other.index))?;
-    let own = Commitment::new(*nonces.nonces.commitments()).map_err(SignError::Internal)?;
     let commitments: Vec<_> = others
         .iter()
         .map(|other| (other.index, other.commitment))
         .collect();
-    let package = signing_package(group, message, (share.index(), own), &commitments)?;
-    let own_share =
-        round2::sign(&package, &nonces.nonces, share.package()).map_err(SignError::Internal)?;
-
+    let (package, _, own_share) = sign(nonces, share, message, &commitments)?;
     let mut shares = BTreeMap::from([(*share.package().identifier(), own_share)]);
     for other in others {
         shares.insert(identifier(group, other.index)?, other.share.inner());
     }
     aggregate(group, message, &package, &shares)
+}
+
+/// Eats the nonces: whatever comes of it, they are gone afterwards.
+fn sign(
+    nonces: SigningNonces,
+    share: &KeyShare,
+    message: &[u8; 32],
+    others: &[(HolderIndex, Commitment)],
+) -> Result<(SigningPackage, Commitment, round2::SignatureShare), SignError> {
+    let group = share.group();
+    if nonces.group != group.group || nonces.epoch != group.epoch || nonces.index != share.index() {
+        return Err(SignError::ForeignNonces);
+    }
+    let indices: Vec<_> = others.iter().map(|(index, _)| *index).collect();
+    group.check_members(
+        Some(share.index()),
+        usize::from(group.threshold) - 1,
+        &indices,
+    )?;
+    let package = signing_package(group, message, (share.index(), nonces.commitment), others)?;
+    let signed =
+        round2::sign(&package, &nonces.nonces, share.package()).map_err(SignError::Internal)?;
+    Ok((package, nonces.commitment, signed))
 }
 
 fn aggregate(
@@ -194,17 +221,6 @@ fn blame(group: &ValidGroup, error: FrostError) -> SignError {
     } else {
         SignError::Culprits(culprits)
     }
-}
-
-fn check_others(
-    share: &KeyShare,
-    others: impl Iterator<Item = HolderIndex>,
-) -> Result<(), MemberError> {
-    let others: Vec<_> = others.collect();
-    let needed = usize::from(share.group().threshold) - 1;
-    share
-        .group()
-        .check_members(Some(share.index()), needed, &others)
 }
 
 fn signing_package(
