@@ -2,7 +2,7 @@
  * A server of its own for a test: wrangler dev with the built Worker on a free
  * port, fresh secrets, its own storage, and its log in a file.
  */
-import { cpSync, mkdirSync, mkdtempSync, openSync, closeSync, readFileSync, readdirSync } from "node:fs";
+import { closeSync, cpSync, mkdirSync, mkdtempSync, openSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { built } from "../../scripts/setup/build.mjs";
@@ -89,13 +89,16 @@ export class Server {
 
 /**
  * Starts a server with empty storage and the migrations applied.
- * @param {{flavour?: "product"|"fault-injection", vars?: Record<string, string>}} [options]
+ * @param {{flavour?: "product"|"fault-injection", vars?: Record<string, string>, secrets?: Record<string, string>}} [options]
+ *   `vars` are laid over those of wrangler.toml; `secrets` are used instead of fresh ones
  */
-export async function startServer({ flavour = "product", vars = {} } = {}) {
+export async function startServer({ flavour = "product", vars = {}, secrets = {} } = {}) {
   mkdirSync(OUTPUT, { recursive: true });
   const folder = mkdtempSync(join(OUTPUT, "server-"));
   cpSync(TEMPLATE_STATE, join(folder, "state"), { recursive: true });
-  ensureVars(join(folder, "secrets.env"));
+  const secretsFile = join(folder, "secrets.env");
+  writeFileSync(secretsFile, Object.entries(secrets).map(([name, value]) => `${name}=${value}\n`).join(""));
+  ensureVars(secretsFile);
   const server = new Server(folder, await freePort(), flavour, vars);
   await server.start();
   return server;
