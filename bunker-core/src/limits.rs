@@ -14,8 +14,9 @@ pub const MAX_NIP44_PLAINTEXT_BYTES: usize = 640 * 1024;
 /// Bytes of one NIP-04 message, ciphertext with IV, in base64. As for NIP-44: it travels inside one.
 pub const MAX_NIP04_MESSAGE_BYTES: usize = MAX_NIP44_PLAINTEXT_BYTES;
 
-/// Bytes of one NIP-04 plaintext: what base64 leaves of [`MAX_NIP04_MESSAGE_BYTES`], rounded down.
-pub const MAX_NIP04_PLAINTEXT_BYTES: usize = 480 * 1024;
+/// Bytes of one NIP-04 plaintext: what padding, base64 and IV leave of [`MAX_NIP04_MESSAGE_BYTES`],
+/// rounded down.
+pub const MAX_NIP04_PLAINTEXT_BYTES: usize = 479 * 1024;
 
 /// Bytes of the JSON text of one event or template. An event has to fit one web socket message.
 pub const MAX_EVENT_JSON_BYTES: usize = 1024 * 1024;

@@ -185,11 +185,7 @@ impl FromStr for NostrConnectUri {
             relays: relays(&query)?,
             secret,
             permissions: requested_permissions(query.once("perms")?.unwrap_or_default()),
-            metadata: ClientMetadata::from_hints(
-                query.once("name")?,
-                query.once("url")?,
-                query.once("image")?,
-            ),
+            metadata: metadata(&query)?,
         })
     }
 }
@@ -218,6 +214,15 @@ fn split<'a>(uri: &'a str, scheme: &'static str) -> Result<(PublicKey, Query), U
         .map_err(UriError::Key)?;
     key.validate().map_err(UriError::Key)?;
     Ok((key, Query::parse(query)?))
+}
+
+/// Clients of an older text send one stringified object instead of three parameters.
+fn metadata(query: &Query) -> Result<ClientMetadata, UriError> {
+    let fields = ["name", "url", "image"].map(|name| query.once(name));
+    match (fields, query.once("metadata")?) {
+        ([Ok(None), Ok(None), Ok(None)], Some(json)) => Ok(ClientMetadata::from_json(json)),
+        ([name, url, image], _) => Ok(ClientMetadata::from_hints(name?, url?, image?)),
+    }
 }
 
 fn relays(query: &Query) -> Result<Vec<RelayUrl>, UriError> {
