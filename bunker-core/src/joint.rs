@@ -11,9 +11,6 @@ mod bunker;
 mod cosigner;
 mod wire;
 
-#[cfg(test)]
-mod tests;
-
 pub use self::{
     bunker::{Pending, begin, finish},
     cosigner::{ContributeError, contribute},

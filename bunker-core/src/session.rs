@@ -18,9 +18,6 @@ mod refusal;
 mod state;
 mod statements;
 
-#[cfg(test)]
-mod tests;
-
 use rand_core::{CryptoRng, RngCore};
 
 pub use self::{
