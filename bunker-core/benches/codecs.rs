@@ -21,12 +21,7 @@ fn secret(byte: u8) -> TransportSecret {
 
 fn template(bytes: usize) -> Template {
     let tags = vec![vec!["p".to_owned(), secret(2).public_key().to_hex()]];
-    Template {
-        created_at: 1_714_078_911,
-        kind: 24_133,
-        tags,
-        content: "x".repeat(bytes),
-    }
+    Template { created_at: 1_714_078_911, kind: 24_133, tags, content: "x".repeat(bytes) }
 }
 
 fn event(bytes: usize) -> Event {
@@ -40,15 +35,9 @@ fn events(c: &mut Criterion) {
     let event = event(1000);
     let json = event.to_json();
     let (key, template) = (secret(1).public_key(), template(1000));
-    c.bench_function("event/parse 1 kB", |b| {
-        b.iter(|| Event::parse(black_box(&json)))
-    });
-    c.bench_function("event/id 1 kB", |b| {
-        b.iter(|| compute_id(&key, black_box(&template)))
-    });
-    c.bench_function("event/verify 1 kB", |b| {
-        b.iter(|| black_box(&event).verify())
-    });
+    c.bench_function("event/parse 1 kB", |b| b.iter(|| Event::parse(black_box(&json))));
+    c.bench_function("event/id 1 kB", |b| b.iter(|| compute_id(&key, black_box(&template))));
+    c.bench_function("event/verify 1 kB", |b| b.iter(|| black_box(&event).verify()));
 }
 
 fn nip44(c: &mut Criterion) {

@@ -94,14 +94,7 @@ impl Event {
 
     /// Checks that the id is the hash of this event.
     pub fn check_id(&self) -> Result<(), EventError> {
-        if hash(
-            &self.pubkey,
-            self.created_at,
-            self.kind,
-            &self.tags,
-            &self.content,
-        ) == self.id
-        {
+        if hash(&self.pubkey, self.created_at, self.kind, &self.tags, &self.content) == self.id {
             Ok(())
         } else {
             Err(EventError::IdMismatch)
@@ -111,9 +104,7 @@ impl Event {
     /// Checks the id, then the signature.
     pub fn verify(&self) -> Result<(), EventError> {
         self.check_id()?;
-        self.pubkey
-            .verify(self.id.as_bytes(), &self.sig)
-            .map_err(|_| EventError::BadSignature)
+        self.pubkey.verify(self.id.as_bytes(), &self.sig).map_err(|_| EventError::BadSignature)
     }
 
     /// Verifies, and keeps the fact in the type.
@@ -124,12 +115,10 @@ impl Event {
 
     /// The second string of every tag whose first is `name`.
     pub fn tag_values<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
-        self.tags
-            .iter()
-            .filter_map(move |tag| match tag.as_slice() {
-                [first, second, ..] if first == name => Some(second.as_str()),
-                _ => None,
-            })
+        self.tags.iter().filter_map(move |tag| match tag.as_slice() {
+            [first, second, ..] if first == name => Some(second.as_str()),
+            _ => None,
+        })
     }
 
     /// The event's JSON on one line, fields in NIP-01's order.
@@ -157,21 +146,8 @@ impl Event {
         let id = take_hex(&mut object, "id").map(EventId::from_bytes)?;
         let pubkey = take_hex(&mut object, "pubkey").map(PublicKey::from_bytes)?;
         let sig = take_hex(&mut object, "sig")?;
-        let Template {
-            created_at,
-            kind,
-            tags,
-            content,
-        } = Template::from_object(object)?;
-        Ok(Self {
-            id,
-            pubkey,
-            created_at,
-            kind,
-            tags,
-            content,
-            sig,
-        })
+        let Template { created_at, kind, tags, content } = Template::from_object(object)?;
+        Ok(Self { id, pubkey, created_at, kind, tags, content, sig })
     }
 }
 
@@ -208,22 +184,11 @@ impl Deref for VerifiedEvent {
 /// The id of `template` when signed by `pubkey`: SHA-256 of
 /// `[0,<pubkey>,<created_at>,<kind>,<tags>,<content>]` without white space.
 pub fn compute_id(pubkey: &PublicKey, template: &Template) -> EventId {
-    let Template {
-        created_at,
-        kind,
-        tags,
-        content,
-    } = template;
+    let Template { created_at, kind, tags, content } = template;
     hash(pubkey, *created_at, *kind, tags, content)
 }
 
-fn hash(
-    pubkey: &PublicKey,
-    created_at: u64,
-    kind: u16,
-    tags: &[Vec<String>],
-    content: &str,
-) -> EventId {
+fn hash(pubkey: &PublicKey, created_at: u64, kind: u16, tags: &[Vec<String>], content: &str) -> EventId {
     let mut text = String::with_capacity(content.len() + 128);
     text.push_str("[0,\"");
     text.push_str(&pubkey.to_hex());

@@ -128,9 +128,7 @@ impl Filter {
             && self.until.is_none_or(|until| event.created_at <= until)
             && self.tags.iter().all(|(letter, wanted)| {
                 let mut name = [0; 4];
-                event
-                    .tag_values(letter.encode_utf8(&mut name))
-                    .any(|value| wanted.iter().any(|wanted| wanted == value))
+                event.tag_values(letter.encode_utf8(&mut name)).any(|value| wanted.iter().any(|wanted| wanted == value))
             })
     }
 
@@ -185,11 +183,7 @@ impl Serialize for Filter {
         for (letter, values) in &self.tags {
             map.serialize_entry(&format!("#{letter}"), values)?;
         }
-        for (name, value) in [
-            ("since", self.since),
-            ("until", self.until),
-            ("limit", self.limit),
-        ] {
+        for (name, value) in [("since", self.since), ("until", self.until), ("limit", self.limit)] {
             if let Some(value) = value {
                 map.serialize_entry(name, &value)?;
             }
@@ -198,29 +192,18 @@ impl Serialize for Filter {
     }
 }
 
-fn list<T>(
-    field: Field,
-    value: Value,
-    item: impl Fn(&Value) -> Option<T>,
-) -> Result<Vec<T>, FilterError> {
+fn list<T>(field: Field, value: Value, item: impl Fn(&Value) -> Option<T>) -> Result<Vec<T>, FilterError> {
     let Value::Array(values) = value else {
         return Err(FilterError::Invalid(field));
     };
-    let too_long = |value: &Value| {
-        value
-            .as_str()
-            .is_some_and(|text| text.len() > MAX_FILTER_VALUE_BYTES)
-    };
+    let too_long = |value: &Value| value.as_str().is_some_and(|text| text.len() > MAX_FILTER_VALUE_BYTES);
     if values.is_empty() {
         return Err(FilterError::Empty(field));
     }
     if values.len() > MAX_FILTER_VALUES || values.iter().any(too_long) {
         return Err(FilterError::TooMany(field));
     }
-    values
-        .iter()
-        .map(|value| item(value).ok_or(FilterError::Invalid(field)))
-        .collect()
+    values.iter().map(|value| item(value).ok_or(FilterError::Invalid(field))).collect()
 }
 
 fn hex_32(value: &Value) -> Option<[u8; 32]> {
@@ -247,8 +230,5 @@ fn tag_letter(name: &str) -> Option<char> {
 }
 
 fn seconds(field: Field, value: &Value) -> Result<u64, FilterError> {
-    value
-        .as_u64()
-        .filter(|seconds| *seconds <= MAX_CREATED_AT_S)
-        .ok_or(FilterError::Invalid(field))
+    value.as_u64().filter(|seconds| *seconds <= MAX_CREATED_AT_S).ok_or(FilterError::Invalid(field))
 }

@@ -50,10 +50,7 @@ pub(crate) fn lowercase_hex<const N: usize>(text: &str) -> Result<[u8; N], KeyEr
     if text.len() != 2 * N {
         return Err(KeyError::WrongLength(text.len()));
     }
-    if !text
-        .bytes()
-        .all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
-    {
+    if !text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b)) {
         return Err(KeyError::NotLowercaseHex);
     }
     let mut bytes = [0; N];
@@ -97,11 +94,7 @@ macro_rules! hex_32 {
         impl fmt::Debug for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 let [a, b, c, d, ..] = self.0;
-                write!(
-                    f,
-                    concat!(stringify!($name), "({:02x}{:02x}{:02x}{:02x}…)"),
-                    a, b, c, d
-                )
+                write!(f, concat!(stringify!($name), "({:02x}{:02x}{:02x}{:02x}…)"), a, b, c, d)
             }
         }
 
@@ -137,9 +130,7 @@ impl PublicKey {
     /// Checks a BIP-340 signature over a 32-byte digest.
     pub fn verify(&self, digest: &[u8; 32], signature: &[u8; 64]) -> Result<(), KeyError> {
         let signature = Signature::try_from(&signature[..]).map_err(|_| KeyError::BadSignature)?;
-        self.verifying_key()?
-            .verify_prehash(digest, &signature)
-            .map_err(|_| KeyError::BadSignature)
+        self.verifying_key()?.verify_prehash(digest, &signature).map_err(|_| KeyError::BadSignature)
     }
 
     fn verifying_key(&self) -> Result<VerifyingKey, KeyError> {
@@ -163,9 +154,7 @@ pub struct TransportSecret(SigningKey);
 impl TransportSecret {
     /// Takes the 32-byte secret; refuses zero and what is not below the group's order.
     pub fn from_secret(secret: &Secret32) -> Result<Self, KeyError> {
-        SigningKey::from_bytes(secret.expose_secret())
-            .map(Self)
-            .map_err(|_| KeyError::SecretOutOfRange)
+        SigningKey::from_bytes(secret.expose_secret()).map(Self).map_err(|_| KeyError::SecretOutOfRange)
     }
 
     /// Draws a fresh key.
@@ -181,10 +170,8 @@ impl TransportSecret {
     /// The x coordinate shared with `peer`, not hashed. NIP-04 uses it as it is.
     pub fn shared_x(&self, peer: &PublicKey) -> Result<Secret32, KeyError> {
         let peer = peer.verifying_key()?;
-        let point = Zeroizing::new(
-            (k256::ProjectivePoint::from(*peer.as_affine()) * **self.0.as_nonzero_scalar())
-                .to_affine(),
-        );
+        let point =
+            Zeroizing::new((k256::ProjectivePoint::from(*peer.as_affine()) * **self.0.as_nonzero_scalar()).to_affine());
         let x = Zeroizing::new(<[u8; 32]>::from(point.x()));
         Ok(Secret32::from_bytes(*x))
     }
@@ -195,11 +182,7 @@ impl TransportSecret {
     }
 
     /// BIP-340 over a 32-byte digest, with fresh auxiliary randomness.
-    pub fn sign<R: RngCore + CryptoRng>(
-        &self,
-        digest: &[u8; 32],
-        rng: &mut R,
-    ) -> Result<[u8; 64], KeyError> {
+    pub fn sign<R: RngCore + CryptoRng>(&self, digest: &[u8; 32], rng: &mut R) -> Result<[u8; 64], KeyError> {
         let mut aux = Zeroizing::new([0; 32]);
         rng.fill_bytes(aux.as_mut());
         self.0

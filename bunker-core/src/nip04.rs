@@ -64,11 +64,7 @@ pub fn encrypt_random<R: RngCore + CryptoRng>(
 }
 
 /// Encrypts under a given IV, which must be random: see [`encrypt_random`].
-pub fn encrypt(
-    shared_x: &Secret32,
-    plaintext: &str,
-    iv: [u8; BLOCK_BYTES],
-) -> Result<String, Nip04Error> {
+pub fn encrypt(shared_x: &Secret32, plaintext: &str, iv: [u8; BLOCK_BYTES]) -> Result<String, Nip04Error> {
     if plaintext.len() > MAX_NIP04_PLAINTEXT_BYTES {
         return Err(Nip04Error::PlaintextSize(plaintext.len()));
     }
@@ -85,9 +81,7 @@ pub fn decrypt(shared_x: &Secret32, message: &str) -> Result<String, Nip04Error>
     let (ciphertext, iv) = message.split_once(IV_MARK).ok_or(Nip04Error::NoIv)?;
     let iv = STANDARD.decode(iv).map_err(|_| Nip04Error::Base64)?;
     let iv = <[u8; BLOCK_BYTES]>::try_from(iv).map_err(|iv| Nip04Error::IvSize(iv.len()))?;
-    let ciphertext = STANDARD
-        .decode(ciphertext)
-        .map_err(|_| Nip04Error::Base64)?;
+    let ciphertext = STANDARD.decode(ciphertext).map_err(|_| Nip04Error::Base64)?;
     if ciphertext.is_empty() || !ciphertext.len().is_multiple_of(BLOCK_BYTES) {
         return Err(Nip04Error::CiphertextSize(ciphertext.len()));
     }

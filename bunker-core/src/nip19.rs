@@ -212,13 +212,7 @@ const SHORT_CHARS: usize = 64;
 fn encode(prefix: &str, data: &[u8]) -> String {
     let prefix = Hrp::parse_unchecked(prefix);
     let mut text = String::with_capacity(SHORT_CHARS);
-    text.extend(
-        data.iter()
-            .copied()
-            .bytes_to_fes()
-            .with_checksum::<LongBech32>(&prefix)
-            .chars(),
-    );
+    text.extend(data.iter().copied().bytes_to_fes().with_checksum::<LongBech32>(&prefix).chars());
     text
 }
 

@@ -130,11 +130,7 @@ pub fn encrypt_random<R: RngCore + CryptoRng>(
 ///
 /// A nonce must be random and never come twice under one key: two plaintexts under the same nonce
 /// give away their difference. [`encrypt_random`] sees to that.
-pub fn encrypt(
-    key: &ConversationKey,
-    plaintext: &str,
-    nonce: [u8; 32],
-) -> Result<String, Nip44Error> {
+pub fn encrypt(key: &ConversationKey, plaintext: &str, nonce: [u8; 32]) -> Result<String, Nip44Error> {
     let keys = MessageKeys::derive(key, &nonce)?;
     let mut body = Zeroizing::new(pad(plaintext)?);
     keys.apply_keystream(&mut body);
@@ -151,9 +147,7 @@ pub fn decrypt(key: &ConversationKey, payload: &str) -> Result<String, Nip44Erro
     let data = decode(payload)?;
     let frame = Frame::split(&data)?;
     let keys = MessageKeys::derive(key, frame.nonce)?;
-    keys.mac(frame.nonce, frame.ciphertext)?
-        .verify(frame.mac.into())
-        .map_err(|_| Nip44Error::Mac)?;
+    keys.mac(frame.nonce, frame.ciphertext)?.verify(frame.mac.into()).map_err(|_| Nip44Error::Mac)?;
     let mut padded = Zeroizing::new(frame.ciphertext.to_vec());
     keys.apply_keystream(&mut padded);
     unpad(&padded)
@@ -166,11 +160,7 @@ pub fn padded_len(unpadded_bytes: u64) -> u64 {
     }
     // 64-bit on purpose: the padded form of 2^32 - 1 bytes has 2^32.
     let next_power = 1_u64 << ((unpadded_bytes - 1).ilog2() + 1);
-    let chunk = if next_power <= 256 {
-        32
-    } else {
-        next_power / 8
-    };
+    let chunk = if next_power <= 256 { 32 } else { next_power / 8 };
     chunk * ((unpadded_bytes - 1) / chunk + 1)
 }
 
@@ -199,13 +189,11 @@ impl MessageKeys {
     }
 
     fn apply_keystream(&self, data: &mut [u8]) {
-        ChaCha20::new((&*self.cipher_key).into(), (&self.cipher_nonce).into())
-            .apply_keystream(data);
+        ChaCha20::new((&*self.cipher_key).into(), (&self.cipher_nonce).into()).apply_keystream(data);
     }
 
     fn mac(&self, nonce: &[u8; 32], ciphertext: &[u8]) -> Result<Hmac<Sha256>, Nip44Error> {
-        let mut mac = <Hmac<Sha256> as Mac>::new_from_slice(&*self.mac_key)
-            .map_err(|_| Nip44Error::KeyDerivation)?;
+        let mut mac = <Hmac<Sha256> as Mac>::new_from_slice(&*self.mac_key).map_err(|_| Nip44Error::KeyDerivation)?;
         mac.update(nonce);
         mac.update(ciphertext);
         Ok(mac)
@@ -231,11 +219,7 @@ impl<'a> Frame<'a> {
         }
         let (nonce, rest) = rest.split_first_chunk().ok_or(too_short)?;
         let (ciphertext, mac) = rest.split_last_chunk().ok_or(too_short)?;
-        Ok(Self {
-            nonce,
-            ciphertext,
-            mac,
-        })
+        Ok(Self { nonce, ciphertext, mac })
     }
 }
 
@@ -254,8 +238,7 @@ fn pad(plaintext: &str) -> Result<Vec<u8>, Nip44Error> {
     if !(1..=MAX_NIP44_PLAINTEXT_BYTES).contains(&bytes) {
         return Err(Nip44Error::PlaintextSize(bytes));
     }
-    let padded_bytes =
-        usize::try_from(padded_len(bytes as u64)).map_err(|_| Nip44Error::PlaintextSize(bytes))?;
+    let padded_bytes = usize::try_from(padded_len(bytes as u64)).map_err(|_| Nip44Error::PlaintextSize(bytes))?;
     let mut padded = Vec::with_capacity(6 + padded_bytes);
     match u16::try_from(bytes) {
         Ok(short) => padded.extend_from_slice(&short.to_be_bytes()),

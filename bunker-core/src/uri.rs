@@ -76,21 +76,11 @@ impl FromStr for RelayUrl {
     type Err = UriError;
 
     fn from_str(url: &str) -> Result<Self, UriError> {
-        let rest = url
-            .strip_prefix("wss://")
-            .or_else(|| url.strip_prefix("ws://"))
-            .ok_or(UriError::Relay)?;
+        let rest = url.strip_prefix("wss://").or_else(|| url.strip_prefix("ws://")).ok_or(UriError::Relay)?;
         let authority = rest.split(['/', '?']).next().unwrap_or_default();
-        let plain = url
-            .bytes()
-            .all(|b| b.is_ascii_graphic() && !b"\"'<>\\`#".contains(&b));
-        let named =
-            !authority.is_empty() && !authority.starts_with(':') && !authority.contains('@');
-        if plain && named && url.len() <= MAX_RELAY_URL_BYTES {
-            Ok(Self(url.to_owned()))
-        } else {
-            Err(UriError::Relay)
-        }
+        let plain = url.bytes().all(|b| b.is_ascii_graphic() && !b"\"'<>\\`#".contains(&b));
+        let named = !authority.is_empty() && !authority.starts_with(':') && !authority.contains('@');
+        if plain && named && url.len() <= MAX_RELAY_URL_BYTES { Ok(Self(url.to_owned())) } else { Err(UriError::Relay) }
     }
 }
 
@@ -139,11 +129,7 @@ impl FromStr for BunkerUri {
             Some(secret) => Some(secret.parse().map_err(|_| UriError::Secret)?),
             None => None,
         };
-        Ok(Self {
-            remote_signer,
-            relays: relays(&query)?,
-            secret,
-        })
+        Ok(Self { remote_signer, relays: relays(&query)?, secret })
     }
 }
 
@@ -201,17 +187,10 @@ fn split<'a>(uri: &'a str, scheme: &'static str) -> Result<(PublicKey, Query), U
     if uri.len() > MAX_URI_BYTES {
         return Err(UriError::TooLong);
     }
-    let rest: &'a str = uri
-        .trim()
-        .strip_prefix(scheme)
-        .ok_or(UriError::Scheme(scheme))?;
+    let rest: &'a str = uri.trim().strip_prefix(scheme).ok_or(UriError::Scheme(scheme))?;
     let (key, query) = rest.split_once('?').unwrap_or((rest, ""));
     // Some URL libraries put a slash after the host.
-    let key: PublicKey = key
-        .strip_suffix('/')
-        .unwrap_or(key)
-        .parse()
-        .map_err(UriError::Key)?;
+    let key: PublicKey = key.strip_suffix('/').unwrap_or(key).parse().map_err(UriError::Key)?;
     key.validate().map_err(UriError::Key)?;
     Ok((key, Query::parse(query)?))
 }
@@ -226,10 +205,7 @@ fn metadata(query: &Query) -> Result<ClientMetadata, UriError> {
 }
 
 fn relays(query: &Query) -> Result<Vec<RelayUrl>, UriError> {
-    let relays = query
-        .all("relay")
-        .map(str::parse)
-        .collect::<Result<Vec<_>, _>>()?;
+    let relays = query.all("relay").map(str::parse).collect::<Result<Vec<_>, _>>()?;
     match relays.len() {
         0 => Err(UriError::NoRelay),
         n if n > MAX_URI_RELAYS => Err(UriError::TooManyRelays),

@@ -17,17 +17,11 @@ pub(super) fn object_from_text(json: &str) -> Result<Map<String, Value>, EventEr
     }
 }
 
-pub(super) fn take(
-    object: &mut Map<String, Value>,
-    field: &'static str,
-) -> Result<Value, EventError> {
+pub(super) fn take(object: &mut Map<String, Value>, field: &'static str) -> Result<Value, EventError> {
     object.remove(field).ok_or(EventError::Missing(field))
 }
 
-pub(super) fn take_string(
-    object: &mut Map<String, Value>,
-    field: &'static str,
-) -> Result<String, EventError> {
+pub(super) fn take_string(object: &mut Map<String, Value>, field: &'static str) -> Result<String, EventError> {
     match take(object, field)? {
         Value::String(text) => Ok(text),
         _ => Err(EventError::Invalid(field)),

@@ -21,9 +21,7 @@ pub(super) fn push_tags(out: &mut String, tags: &[Vec<String>]) {
 
 /// Appends a string with NIP-01's escapes.
 pub(super) fn push_string(out: &mut String, text: &str) {
-    const HEX: [char; 16] = [
-        '0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f',
-    ];
+    const HEX: [char; 16] = ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f'];
     out.push('"');
     for c in text.chars() {
         match c {

@@ -39,11 +39,7 @@ impl Template {
     }
 
     /// Signs with an ordinary key, such as a connection's transport key.
-    pub fn sign_with<R: RngCore + CryptoRng>(
-        self,
-        secret: &TransportSecret,
-        rng: &mut R,
-    ) -> Result<Event, KeyError> {
+    pub fn sign_with<R: RngCore + CryptoRng>(self, secret: &TransportSecret, rng: &mut R) -> Result<Event, KeyError> {
         let pubkey = secret.public_key();
         let id = compute_id(&pubkey, &self);
         let sig = secret.sign(id.as_bytes(), rng)?;
@@ -53,21 +49,8 @@ impl Template {
     /// Joins a signature made elsewhere. Nothing is verified: see [`Event::verify`].
     pub fn into_signed(self, pubkey: PublicKey, sig: [u8; 64]) -> Event {
         let id = compute_id(&pubkey, &self);
-        let Self {
-            created_at,
-            kind,
-            tags,
-            content,
-        } = self;
-        Event {
-            id,
-            pubkey,
-            created_at,
-            kind,
-            tags,
-            content,
-            sig,
-        }
+        let Self { created_at, kind, tags, content } = self;
+        Event { id, pubkey, created_at, kind, tags, content, sig }
     }
 
     pub(crate) fn from_object(mut object: Map<String, Value>) -> Result<Self, EventError> {
@@ -81,12 +64,7 @@ impl Template {
             .ok_or(EventError::Invalid("kind"))?;
         let tags = tags_from(take(&mut object, "tags")?)?;
         let content = take_string(&mut object, "content")?;
-        Ok(Self {
-            created_at,
-            kind,
-            tags,
-            content,
-        })
+        Ok(Self { created_at, kind, tags, content })
     }
 }
 

@@ -23,47 +23,22 @@ struct Fields<'a> {
 pub(super) fn profile(data: &[u8]) -> Result<Profile, Nip19Error> {
     let fields = Fields::parse(data)?;
     let pubkey = public_key(fields.special.ok_or(Nip19Error::Missing("public key"))?)?;
-    Ok(Profile {
-        pubkey,
-        relays: fields.relays,
-    })
+    Ok(Profile { pubkey, relays: fields.relays })
 }
 
 pub(super) fn event(data: &[u8]) -> Result<EventPointer, Nip19Error> {
-    let Fields {
-        special,
-        relays,
-        author,
-        kind,
-    } = Fields::parse(data)?;
+    let Fields { special, relays, author, kind } = Fields::parse(data)?;
     let id = fixed(special.ok_or(Nip19Error::Missing("event id"))?).map(EventId::from_bytes)?;
-    Ok(EventPointer {
-        id,
-        relays,
-        author,
-        kind,
-    })
+    Ok(EventPointer { id, relays, author, kind })
 }
 
 pub(super) fn address(data: &[u8]) -> Result<Address, Nip19Error> {
-    let Fields {
-        special,
-        relays,
-        author,
-        kind,
-    } = Fields::parse(data)?;
+    let Fields { special, relays, author, kind } = Fields::parse(data)?;
     let identifier = special.ok_or(Nip19Error::Missing("identifier"))?;
-    let identifier = core::str::from_utf8(identifier)
-        .map_err(|_| Nip19Error::Invalid("identifier"))?
-        .to_owned();
+    let identifier = core::str::from_utf8(identifier).map_err(|_| Nip19Error::Invalid("identifier"))?.to_owned();
     let pubkey = author.ok_or(Nip19Error::Missing("author"))?;
     let kind = kind.ok_or(Nip19Error::Missing("kind"))?;
-    Ok(Address {
-        identifier,
-        pubkey,
-        kind,
-        relays,
-    })
+    Ok(Address { identifier, pubkey, kind, relays })
 }
 
 pub(super) fn from_profile(profile: &Profile) -> Result<Vec<u8>, Nip19Error> {
@@ -88,20 +63,10 @@ pub(super) fn from_event(event: &EventPointer) -> Result<Vec<u8>, Nip19Error> {
 
 pub(super) fn from_address(address: &Address) -> Result<Vec<u8>, Nip19Error> {
     let mut data = Vec::new();
-    push(
-        &mut data,
-        SPECIAL,
-        address.identifier.as_bytes(),
-        "identifier",
-    )?;
+    push(&mut data, SPECIAL, address.identifier.as_bytes(), "identifier")?;
     push_relays(&mut data, &address.relays)?;
     push(&mut data, AUTHOR, address.pubkey.as_bytes(), "author")?;
-    push(
-        &mut data,
-        KIND,
-        &u32::from(address.kind).to_be_bytes(),
-        "kind",
-    )?;
+    push(&mut data, KIND, &u32::from(address.kind).to_be_bytes(), "kind")?;
     Ok(data)
 }
 
@@ -110,9 +75,7 @@ impl<'a> Fields<'a> {
         let mut fields = Self::default();
         while let Some((kind, rest)) = data.split_first() {
             let (length, rest) = rest.split_first().ok_or(Nip19Error::Truncated)?;
-            let (value, rest) = rest
-                .split_at_checked(usize::from(*length))
-                .ok_or(Nip19Error::Truncated)?;
+            let (value, rest) = rest.split_at_checked(usize::from(*length)).ok_or(Nip19Error::Truncated)?;
             fields.take(*kind, value)?;
             data = rest;
         }
@@ -122,9 +85,7 @@ impl<'a> Fields<'a> {
     fn take(&mut self, kind: u8, value: &'a [u8]) -> Result<(), Nip19Error> {
         match kind {
             SPECIAL => once(&mut self.special, value, "its subject"),
-            RELAY if self.relays.len() >= MAX_NIP19_RELAYS => {
-                Err(Nip19Error::Invalid("relay list"))
-            }
+            RELAY if self.relays.len() >= MAX_NIP19_RELAYS => Err(Nip19Error::Invalid("relay list")),
             RELAY => {
                 self.relays.push(relay(value)?);
                 Ok(())
@@ -144,10 +105,7 @@ fn once<T>(slot: &mut Option<T>, value: T, name: &'static str) -> Result<(), Nip
 }
 
 fn relay(value: &[u8]) -> Result<RelayUrl, Nip19Error> {
-    core::str::from_utf8(value)
-        .ok()
-        .and_then(|url| url.parse().ok())
-        .ok_or(Nip19Error::Invalid("relay"))
+    core::str::from_utf8(value).ok().and_then(|url| url.parse().ok()).ok_or(Nip19Error::Invalid("relay"))
 }
 
 fn event_kind(value: &[u8]) -> Result<u16, Nip19Error> {
@@ -168,7 +126,5 @@ fn push_relays(data: &mut Vec<u8>, relays: &[RelayUrl]) -> Result<(), Nip19Error
     if relays.len() > MAX_NIP19_RELAYS {
         return Err(Nip19Error::Invalid("relay list"));
     }
-    relays
-        .iter()
-        .try_for_each(|relay| push(data, RELAY, relay.as_str().as_bytes(), "relay"))
+    relays.iter().try_for_each(|relay| push(data, RELAY, relay.as_str().as_bytes(), "relay"))
 }

@@ -111,31 +111,19 @@ impl Call {
             Method::GetPublicKey => none(request).map(|()| Self::GetPublicKey),
             Method::Nip04Encrypt => {
                 let (peer, text) = peer_and_text(request)?;
-                Ok(Self::Nip04Encrypt {
-                    peer,
-                    plaintext: plaintext(text),
-                })
+                Ok(Self::Nip04Encrypt { peer, plaintext: plaintext(text) })
             }
             Method::Nip04Decrypt => {
                 let (peer, text) = peer_and_text(request)?;
-                Ok(Self::Nip04Decrypt {
-                    peer,
-                    ciphertext: text.to_owned(),
-                })
+                Ok(Self::Nip04Decrypt { peer, ciphertext: text.to_owned() })
             }
             Method::Nip44Encrypt => {
                 let (peer, text) = peer_and_text(request)?;
-                Ok(Self::Nip44Encrypt {
-                    peer,
-                    plaintext: plaintext(text),
-                })
+                Ok(Self::Nip44Encrypt { peer, plaintext: plaintext(text) })
             }
             Method::Nip44Decrypt => {
                 let (peer, text) = peer_and_text(request)?;
-                Ok(Self::Nip44Decrypt {
-                    peer,
-                    ciphertext: text.to_owned(),
-                })
+                Ok(Self::Nip44Decrypt { peer, ciphertext: text.to_owned() })
             }
             Method::SwitchRelays => none(request).map(|()| Self::SwitchRelays),
             Method::Logout => none(request).map(|()| Self::Logout),
@@ -149,10 +137,7 @@ fn plaintext(text: &str) -> Plaintext {
 }
 
 fn count(request: &Request) -> RequestError {
-    RequestError::ParamCount {
-        method: request.method.clone(),
-        got: request.params.len(),
-    }
+    RequestError::ParamCount { method: request.method.clone(), got: request.params.len() }
 }
 
 fn none(request: &Request) -> Result<(), RequestError> {
@@ -203,20 +188,12 @@ fn connect(request: &Request) -> Result<Connect, RequestError> {
     }
     let remote = optional_text(0, params.first())?.unwrap_or_default();
     let secret = optional_text(1, params.get(1))?;
-    let secret = secret
-        .map(OfferedSecret::new)
-        .transpose()
-        .map_err(|_| RequestError::SecretLength)?;
+    let secret = secret.map(OfferedSecret::new).transpose().map_err(|_| RequestError::SecretLength)?;
     let permissions = optional_text(2, params.get(2))?.unwrap_or_default();
     let metadata = match params.get(3) {
         Some(Param::Text(json)) => ClientMetadata::from_json(json),
         Some(Param::Object(object)) => ClientMetadata::from_object(object),
         Some(Param::Null) | None => ClientMetadata::default(),
     };
-    Ok(Connect {
-        remote: remote.to_owned(),
-        secret,
-        permissions: requested_permissions(permissions),
-        metadata,
-    })
+    Ok(Connect { remote: remote.to_owned(), secret, permissions: requested_permissions(permissions), metadata })
 }

@@ -11,8 +11,7 @@ use thiserror::Error;
 
 use super::method::Method;
 use crate::limits::{
-    MAX_CLIENT_METADATA_BYTES, MAX_CLIENT_NAME_BYTES, MAX_CLIENT_URL_BYTES, MAX_METHOD_BYTES,
-    MAX_REQUESTED_PERMISSIONS,
+    MAX_CLIENT_METADATA_BYTES, MAX_CLIENT_NAME_BYTES, MAX_CLIENT_URL_BYTES, MAX_METHOD_BYTES, MAX_REQUESTED_PERMISSIONS,
 };
 
 /// A client's name, address and image, as it claims them.
@@ -33,11 +32,7 @@ pub struct ClientMetadata {
 impl ClientMetadata {
     /// Keeps of each field what may be shown.
     pub fn from_hints(name: Option<&str>, url: Option<&str>, image: Option<&str>) -> Self {
-        Self {
-            name: name.and_then(shown_name),
-            url: url.and_then(shown_url),
-            image: image.and_then(shown_url),
-        }
+        Self { name: name.and_then(shown_name), url: url.and_then(shown_url), image: image.and_then(shown_url) }
     }
 
     /// Reads the stringified object that `connect` carries; nothing usable gives nothing.
@@ -45,9 +40,7 @@ impl ClientMetadata {
         if json.len() > MAX_CLIENT_METADATA_BYTES {
             return Self::default();
         }
-        serde_json::from_str(json)
-            .map(|object| Self::from_object(&object))
-            .unwrap_or_default()
+        serde_json::from_str(json).map(|object| Self::from_object(&object)).unwrap_or_default()
     }
 
     pub(super) fn from_object(object: &Map<String, Value>) -> Self {
@@ -101,10 +94,7 @@ impl FromStr for Permission {
 /// Reads a comma-separated list such as `nip44_encrypt,sign_event:4`. Items that are malformed, and
 /// those after the first [`MAX_REQUESTED_PERMISSIONS`], are dropped.
 pub fn requested_permissions(list: &str) -> Vec<Permission> {
-    list.split(',')
-        .take(MAX_REQUESTED_PERMISSIONS)
-        .filter_map(|item| item.trim().parse().ok())
-        .collect()
+    list.split(',').take(MAX_REQUESTED_PERMISSIONS).filter_map(|item| item.trim().parse().ok()).collect()
 }
 
 fn kind_from(text: &str) -> Result<u16, PermissionError> {
@@ -116,14 +106,9 @@ fn kind_from(text: &str) -> Result<u16, PermissionError> {
 }
 
 fn shown_name(name: &str) -> Option<String> {
-    let name: String = name
-        .chars()
-        .filter(|c| !c.is_control() && !redirects(*c))
-        .collect();
+    let name: String = name.chars().filter(|c| !c.is_control() && !redirects(*c)).collect();
     let name = name.trim();
-    (1..=MAX_CLIENT_NAME_BYTES)
-        .contains(&name.len())
-        .then(|| name.to_owned())
+    (1..=MAX_CLIENT_NAME_BYTES).contains(&name.len()).then(|| name.to_owned())
 }
 
 /// Invisible characters and those that change the direction of text: with them a name can be made to
@@ -135,8 +120,6 @@ fn redirects(c: char) -> bool {
 fn shown_url(url: &str) -> Option<String> {
     let host = url.strip_prefix("https://")?;
     let fits = url.len() <= MAX_CLIENT_URL_BYTES && !host.is_empty() && !host.starts_with('/');
-    let plain = url
-        .bytes()
-        .all(|b| b.is_ascii_graphic() && !b"\"'<>\\`".contains(&b));
+    let plain = url.bytes().all(|b| b.is_ascii_graphic() && !b"\"'<>\\`".contains(&b));
     (fits && plain).then(|| url.to_owned())
 }

@@ -49,10 +49,7 @@ impl Method {
 
     /// The method called `name`.
     pub fn from_name(name: &str) -> Self {
-        Self::KNOWN
-            .into_iter()
-            .find(|method| method.name() == name)
-            .unwrap_or_else(|| Self::Unknown(name.to_owned()))
+        Self::KNOWN.into_iter().find(|method| method.name() == name).unwrap_or_else(|| Self::Unknown(name.to_owned()))
     }
 
     /// The name on the wire.

@@ -106,10 +106,7 @@ impl Request {
         let id = id_from(object.remove("id")).map_err(without_id)?;
         match frame_from(&mut object) {
             Ok((method, params)) => Ok(Self { id, method, params }),
-            Err(error) => Err(BadRequest {
-                id: Some(id),
-                error,
-            }),
+            Err(error) => Err(BadRequest { id: Some(id), error }),
         }
     }
 
@@ -167,25 +164,16 @@ fn id_from(id: Option<Value>) -> Result<String, RequestError> {
 
 fn frame_from(object: &mut Map<String, Value>) -> Result<(Method, Vec<Param>), RequestError> {
     let method = match object.remove("method") {
-        Some(Value::String(name)) if (1..=MAX_METHOD_BYTES).contains(&name.len()) => {
-            Method::from_name(&name)
-        }
+        Some(Value::String(name)) if (1..=MAX_METHOD_BYTES).contains(&name.len()) => Method::from_name(&name),
         _ => return Err(RequestError::NoMethod),
     };
     let Some(Value::Array(params)) = object.remove("params") else {
         return Err(RequestError::ParamsNotAnArray);
     };
     if params.len() > MAX_PARAMS {
-        return Err(RequestError::ParamCount {
-            method,
-            got: params.len(),
-        });
+        return Err(RequestError::ParamCount { method, got: params.len() });
     }
-    let params = params
-        .into_iter()
-        .enumerate()
-        .map(param_from)
-        .collect::<Result<_, _>>()?;
+    let params = params.into_iter().enumerate().map(param_from).collect::<Result<_, _>>()?;
     Ok((method, params))
 }
 

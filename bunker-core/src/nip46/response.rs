@@ -28,13 +28,10 @@ impl AuthUrl {
     pub fn new(url: &str) -> Result<Self, AuthUrlError> {
         let local = ["http://localhost", "http://127.0.0.1", "http://[::1]"];
         let is_local = local.iter().any(|host| {
-            url.strip_prefix(host).is_some_and(|rest| {
-                rest.is_empty() || rest.starts_with([':', '/']) && !rest.contains('@')
-            })
+            url.strip_prefix(host)
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with([':', '/']) && !rest.contains('@'))
         });
-        let is_https = url
-            .strip_prefix("https://")
-            .is_some_and(|host| !host.is_empty() && !host.starts_with('/'));
+        let is_https = url.strip_prefix("https://").is_some_and(|host| !host.is_empty() && !host.starts_with('/'));
         let plain = url.bytes().all(|b| b.is_ascii_graphic());
         if (is_https || is_local) && plain && url.len() <= MAX_AUTH_URL_BYTES {
             Ok(Self(url.to_owned()))
@@ -65,10 +62,7 @@ enum Body {
 impl Response {
     /// Success. Every call's result is a string.
     pub fn ok(id: impl Into<String>, result: impl Into<String>) -> Self {
-        Self {
-            id: id.into(),
-            body: Body::Ok(Zeroizing::new(result.into())),
-        }
+        Self { id: id.into(), body: Body::Ok(Zeroizing::new(result.into())) }
     }
 
     /// Failure, with a text for a person. What is over [`MAX_ERROR_TEXT_BYTES`] is cut off; an empty
@@ -79,18 +73,12 @@ impl Response {
         if text.is_empty() {
             text.push_str("error");
         }
-        Self {
-            id: id.into(),
-            body: Body::Error(text),
-        }
+        Self { id: id.into(), body: Body::Error(text) }
     }
 
     /// An auth challenge. One per request id: clients take a second for a refusal.
     pub fn auth_url(id: impl Into<String>, url: AuthUrl) -> Self {
-        Self {
-            id: id.into(),
-            body: Body::AuthUrl(url),
-        }
+        Self { id: id.into(), body: Body::AuthUrl(url) }
     }
 
     /// The id of the request this answers.
@@ -134,8 +122,7 @@ impl Response {
         let Ok(Value::Object(mut object)) = serde_json::from_str(json) else {
             return Err(ResponseParseError);
         };
-        let (Some(Value::String(id)), Some(Value::String(result))) =
-            (object.remove("id"), object.remove("result"))
+        let (Some(Value::String(id)), Some(Value::String(result))) = (object.remove("id"), object.remove("result"))
         else {
             return Err(ResponseParseError);
         };

@@ -23,10 +23,7 @@ impl Query {
     }
 
     pub(super) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
-        self.0
-            .iter()
-            .filter(move |(found, _)| found == name)
-            .map(|(_, value)| value.as_str())
+        self.0.iter().filter(move |(found, _)| found == name).map(|(_, value)| value.as_str())
     }
 
     pub(super) fn once(&self, name: &'static str) -> Result<Option<&str>, UriError> {
@@ -59,10 +56,7 @@ fn unescape(text: &str) -> Result<String, UriError> {
         match b {
             b'+' => out.push(b' '),
             b'%' => {
-                let digits = (
-                    bytes.next().and_then(hex_digit),
-                    bytes.next().and_then(hex_digit),
-                );
+                let digits = (bytes.next().and_then(hex_digit), bytes.next().and_then(hex_digit));
                 let (Some(high), Some(low)) = digits else {
                     return Err(UriError::Encoding);
                 };
@@ -75,7 +69,5 @@ fn unescape(text: &str) -> Result<String, UriError> {
 }
 
 fn hex_digit(b: u8) -> Option<u8> {
-    char::from(b)
-        .to_digit(16)
-        .and_then(|digit| u8::try_from(digit).ok())
+    char::from(b).to_digit(16).and_then(|digit| u8::try_from(digit).ok())
 }

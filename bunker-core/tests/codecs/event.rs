@@ -16,9 +16,7 @@ fn template(content: &str) -> Template {
 }
 
 fn signed() -> Event {
-    template("Hello, I'm signing remotely")
-        .sign_with(&transport(KEY), &mut rng(1))
-        .unwrap()
+    template("Hello, I'm signing remotely").sign_with(&transport(KEY), &mut rng(1)).unwrap()
 }
 
 fn changed(field: &str, value: Value) -> String {
@@ -32,14 +30,10 @@ fn changed(field: &str, value: Value) -> String {
 #[test]
 fn the_id_hashes_exactly_nip_01s_serialisation() {
     let key = public(KEY);
-    let content =
-        "\"\\/\u{8}\u{c}\n\r\t\u{0}\u{1}\u{b}\u{1f} \u{7f}\u{80}ä\u{2028}\u{2029}😀\u{feff}<>&";
+    let content = "\"\\/\u{8}\u{c}\n\r\t\u{0}\u{1}\u{b}\u{1f} \u{7f}\u{80}ä\u{2028}\u{2029}😀\u{feff}<>&";
     let escaped = "\\\"\\\\/\\b\\f\\n\\r\\t\\u0000\\u0001\\u000b\\u001f \u{7f}\u{80}ä\u{2028}\u{2029}😀\u{feff}<>&";
     let text = format!("[0,\"{KEY}\",1714078911,1,[[\"t\",\"{escaped}\"]],\"{escaped}\"]");
-    assert_eq!(
-        compute_id(&key, &template(content)).to_hex(),
-        sha256_hex(text)
-    );
+    assert_eq!(compute_id(&key, &template(content)).to_hex(), sha256_hex(text));
 }
 
 #[test]
@@ -47,15 +41,7 @@ fn the_serialisation_is_what_serde_json_writes_for_every_character() {
     let key = public(KEY);
     let all: String = ('\0'..=char::MAX).collect();
     let template = template(&all);
-    let text = json!([
-        0,
-        key,
-        template.created_at,
-        template.kind,
-        template.tags,
-        all
-    ])
-    .to_string();
+    let text = json!([0, key, template.created_at, template.kind, template.tags, all]).to_string();
     assert_eq!(compute_id(&key, &template).to_hex(), sha256_hex(text));
     let event = template.into_signed(key, [1; 64]);
     assert_eq!(event.to_json(), serde_json::to_string(&event).unwrap());
@@ -65,10 +51,7 @@ fn the_serialisation_is_what_serde_json_writes_for_every_character() {
 fn what_is_written_is_read_back_the_same() {
     let event = signed();
     assert_eq!(Event::parse(&event.to_json()).unwrap(), event);
-    assert_eq!(
-        serde_json::from_str::<Event>(&serde_json::to_string(&event).unwrap()).unwrap(),
-        event
-    );
+    assert_eq!(serde_json::from_str::<Event>(&serde_json::to_string(&event).unwrap()).unwrap(), event);
     event.verify().unwrap();
     assert_eq!(event.clone().into_verified().unwrap().event(), &event);
 }
@@ -97,17 +80,8 @@ fn an_event_with_any_field_changed_does_not_verify() {
 fn another_key_over_the_right_id_does_not_verify() {
     let key = transport(&"1".repeat(64)).public_key();
     let event = template("x").into_signed(key, [0; 64]);
-    let forged = transport(KEY)
-        .sign(event.id.as_bytes(), &mut rng(2))
-        .unwrap();
-    assert_eq!(
-        Event {
-            sig: forged,
-            ..event
-        }
-        .verify(),
-        Err(EventError::BadSignature)
-    );
+    let forged = transport(KEY).sign(event.id.as_bytes(), &mut rng(2)).unwrap();
+    assert_eq!(Event { sig: forged, ..event }.verify(), Err(EventError::BadSignature));
     let off_curve = PublicKey::from_bytes([0xff; 32]);
     let event = template("x").into_signed(off_curve, forged);
     assert_eq!(event.verify(), Err(EventError::BadSignature));
@@ -125,11 +99,7 @@ fn signatures_are_judged_as_bip_340_judges_them() {
         };
         let key = public(&fields[2].to_lowercase());
         let signature = hex::decode(fields[5]).unwrap().try_into().unwrap();
-        assert_eq!(
-            key.verify(&message, &signature).is_ok(),
-            fields[6] == "TRUE",
-            "{row}"
-        );
+        assert_eq!(key.verify(&message, &signature).is_ok(), fields[6] == "TRUE", "{row}");
         count += 1;
     }
     println!("bip340 verification: {count} vectors");
@@ -154,11 +124,7 @@ fn events_that_cannot_be_read_one_way_only_are_refused_by_field() {
         ("created_at", json!(1.5), EventError::Invalid("created_at")),
         ("created_at", json!(-1), EventError::Invalid("created_at")),
         ("created_at", json!("1"), EventError::Invalid("created_at")),
-        (
-            "created_at",
-            json!((1_u64 << 53) + 1),
-            EventError::Invalid("created_at"),
-        ),
+        ("created_at", json!((1_u64 << 53) + 1), EventError::Invalid("created_at")),
         ("tags", json!({}), EventError::Invalid("tags")),
         ("tags", json!(["t"]), EventError::Invalid("tags")),
         ("tags", json!([[]]), EventError::Invalid("tags")),
@@ -170,38 +136,17 @@ fn events_that_cannot_be_read_one_way_only_are_refused_by_field() {
         ("content", json!(1), EventError::Invalid("content")),
     ];
     for (field, value, expected) in cases {
-        assert_eq!(
-            Event::parse(&changed(field, value.clone())),
-            Err(expected),
-            "{field}: {value}"
-        );
+        assert_eq!(Event::parse(&changed(field, value.clone())), Err(expected), "{field}: {value}");
     }
-    for field in [
-        "id",
-        "pubkey",
-        "created_at",
-        "kind",
-        "tags",
-        "content",
-        "sig",
-    ] {
+    for field in ["id", "pubkey", "created_at", "kind", "tags", "content", "sig"] {
         let mut json = serde_json::to_value(signed()).unwrap();
         json.as_object_mut().unwrap().remove(field);
-        assert_eq!(
-            Event::parse(&json.to_string()),
-            Err(EventError::Missing(field))
-        );
+        assert_eq!(Event::parse(&json.to_string()), Err(EventError::Missing(field)));
     }
     assert_eq!(Event::parse("[]"), Err(EventError::NotAnObject));
     assert_eq!(Event::parse("{"), Err(EventError::NotJson));
-    assert_eq!(
-        Event::parse(r#"{"content":"\ud800"}"#),
-        Err(EventError::NotJson)
-    );
-    assert_eq!(
-        Event::parse(&" ".repeat(1_048_577)),
-        Err(EventError::TooLarge(1_048_577))
-    );
+    assert_eq!(Event::parse(r#"{"content":"\ud800"}"#), Err(EventError::NotJson));
+    assert_eq!(Event::parse(&" ".repeat(1_048_577)), Err(EventError::TooLarge(1_048_577)));
     assert!(Event::parse(&changed("created_at", json!(1_u64 << 53))).is_ok());
     assert!(Event::parse(&changed("kind", json!(65_535))).is_ok());
 }

@@ -25,10 +25,7 @@ fn a_key_has_exactly_one_spelling() {
         assert!(serde_json::from_str::<PublicKey>(&json).is_err());
         assert!(serde_json::from_str::<EventId>(&json).is_err());
     }
-    assert_eq!(
-        serde_json::to_string(&public(KEY)).unwrap(),
-        format!("\"{KEY}\"")
-    );
+    assert_eq!(serde_json::to_string(&public(KEY)).unwrap(), format!("\"{KEY}\""));
     assert_eq!(format!("{:?}", public(KEY)), "PublicKey(3bf0c63f…)");
 }
 
@@ -44,14 +41,8 @@ fn points_off_the_curve_are_no_peers() {
     ];
     for hex in off {
         assert_eq!(public(hex).validate(), Err(KeyError::NotOnCurve));
-        assert!(matches!(
-            secret.shared_x(&public(hex)),
-            Err(KeyError::NotOnCurve)
-        ));
-        assert!(matches!(
-            secret.conversation_key(&public(hex)),
-            Err(KeyError::NotOnCurve)
-        ));
+        assert!(matches!(secret.shared_x(&public(hex)), Err(KeyError::NotOnCurve)));
+        assert!(matches!(secret.conversation_key(&public(hex)), Err(KeyError::NotOnCurve)));
     }
 }
 
@@ -104,9 +95,7 @@ fn shared_secrets_agree_with_libsecp256k1() {
             secp256k1::Parity::Even,
         );
         let point = secp256k1::ecdh::shared_secret_point(&ours_point, &peer);
-        let x = ours
-            .shared_x(&PublicKey::from_bytes(peer_x.serialize()))
-            .unwrap();
+        let x = ours.shared_x(&PublicKey::from_bytes(peer_x.serialize())).unwrap();
         assert_eq!(x.expose_secret()[..], point[..32]);
     }
 }

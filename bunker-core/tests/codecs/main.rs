@@ -1,9 +1,6 @@
 //! The promises of the codecs: vectors, independent judges, and parsers that never panic.
 
-#![allow(
-    clippy::print_stdout,
-    reason = "each vector test says how many vectors it ran"
-)]
+#![allow(clippy::print_stdout, reason = "each vector test says how many vectors it ran")]
 
 mod event;
 mod filter;

@@ -39,16 +39,10 @@ fn broken_messages_are_refused_by_name() {
         ("", Nip04Error::NoIv),
         ("aGVsbG8=", Nip04Error::NoIv),
         (&format!("****?iv={iv}"), Nip04Error::Base64),
-        (
-            &format!("AAAAAAAAAAAAAAAAAAAAAA?iv={iv}"),
-            Nip04Error::Base64,
-        ),
+        (&format!("AAAAAAAAAAAAAAAAAAAAAA?iv={iv}"), Nip04Error::Base64),
         ("AAAAAAAAAAAAAAAAAAAAAA==?iv=*", Nip04Error::Base64),
         ("AAAAAAAAAAAAAAAAAAAAAA==?iv=", Nip04Error::IvSize(0)),
-        (
-            "AAAAAAAAAAAAAAAAAAAAAA==?iv=AAAAAAAAAAAAAAAA",
-            Nip04Error::IvSize(12),
-        ),
+        ("AAAAAAAAAAAAAAAAAAAAAA==?iv=AAAAAAAAAAAAAAAA", Nip04Error::IvSize(12)),
         (&format!("?iv={iv}"), Nip04Error::CiphertextSize(0)),
         (&format!("AAAA?iv={iv}"), Nip04Error::CiphertextSize(3)),
         (
@@ -60,10 +54,7 @@ fn broken_messages_are_refused_by_name() {
         assert_eq!(decrypt(&key, message), Err(expected));
     }
     let too_long = "x".repeat(MAX_NIP04_PLAINTEXT_BYTES + 1);
-    assert_eq!(
-        encrypt(&key, &too_long, [1; 16]),
-        Err(Nip04Error::PlaintextSize(MAX_NIP04_PLAINTEXT_BYTES + 1))
-    );
+    assert_eq!(encrypt(&key, &too_long, [1; 16]), Err(Nip04Error::PlaintextSize(MAX_NIP04_PLAINTEXT_BYTES + 1)));
     let longest = "x".repeat(MAX_NIP04_PLAINTEXT_BYTES);
     let message = encrypt(&key, &longest, [1; 16]).unwrap();
     assert!(message.len() <= MAX_NIP04_MESSAGE_BYTES);
@@ -84,11 +75,7 @@ fn a_refusal_is_no_padding_oracle() {
     for last in (0..=255_u8).filter(|last| *last != 1) {
         let mut block = [b'a'; 16];
         block[15] = last;
-        assert_eq!(
-            decrypt(&key, &seal(block)),
-            Err(Nip04Error::Unreadable),
-            "padding byte {last}"
-        );
+        assert_eq!(decrypt(&key, &seal(block)), Err(Nip04Error::Unreadable), "padding byte {last}");
     }
     let mut not_utf8 = [0xff; 16];
     not_utf8[15] = 1;

@@ -1,9 +1,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bunker_core::limits::{MAX_NIP44_PAYLOAD_BYTES, MAX_NIP44_PLAINTEXT_BYTES};
-use bunker_core::nip44::{
-    ConversationKey, Nip44Error, decrypt, encrypt, encrypt_random, padded_len,
-};
+use bunker_core::nip44::{ConversationKey, Nip44Error, decrypt, encrypt, encrypt_random, padded_len};
 use chacha20::ChaCha20;
 use chacha20::cipher::{KeyIvInit, StreamCipher};
 use frost_wasm_core::secret::Secret32;
@@ -26,10 +24,7 @@ fn text<'a>(vector: &'a Value, field: &str) -> &'a str {
 }
 
 fn bytes<const N: usize>(vector: &Value, field: &str) -> [u8; N] {
-    hex::decode(text(vector, field))
-        .unwrap()
-        .try_into()
-        .unwrap()
+    hex::decode(text(vector, field)).unwrap().try_into().unwrap()
 }
 
 fn key(vector: &Value) -> ConversationKey {
@@ -38,28 +33,17 @@ fn key(vector: &Value) -> ConversationKey {
 
 #[test]
 fn the_vector_file_is_the_one_the_nip_names() {
-    assert_eq!(
-        sha256_hex(VECTORS),
-        "269ed0f69e4c192512cc779e78c555090cebc7c785b609e338a62afc3ce25040"
-    );
+    assert_eq!(sha256_hex(VECTORS), "269ed0f69e4c192512cc779e78c555090cebc7c785b609e338a62afc3ce25040");
 }
 
 #[test]
 fn conversation_keys_match_the_vectors() {
     let vectors = vectors("valid", "get_conversation_key");
     for vector in &vectors {
-        let key = transport(text(vector, "sec1"))
-            .conversation_key(&public(text(vector, "pub2")))
-            .unwrap();
-        assert_eq!(
-            hex::encode(key.expose_secret()),
-            text(vector, "conversation_key")
-        );
+        let key = transport(text(vector, "sec1")).conversation_key(&public(text(vector, "pub2"))).unwrap();
+        assert_eq!(hex::encode(key.expose_secret()), text(vector, "conversation_key"));
     }
-    println!(
-        "nip44 valid.get_conversation_key: {} vectors",
-        vectors.len()
-    );
+    println!("nip44 valid.get_conversation_key: {} vectors", vectors.len());
     assert_eq!(vectors.len(), 35);
 }
 
@@ -71,10 +55,7 @@ fn conversation_keys_are_refused_for_bad_secrets_and_points_off_the_curve() {
             .and_then(|secret| secret.conversation_key(&public(text(vector, "pub2"))));
         assert!(key.is_err(), "{}", vector["note"]);
     }
-    println!(
-        "nip44 invalid.get_conversation_key: {} vectors",
-        vectors.len()
-    );
+    println!("nip44 invalid.get_conversation_key: {} vectors", vectors.len());
     assert_eq!(vectors.len(), 8);
 }
 
@@ -92,11 +73,8 @@ fn message_keys_match_the_vectors() {
         let mut padded = [0_u8; 34];
         padded[1] = 1;
         padded[2] = b'a';
-        ChaCha20::new(
-            &bytes::<32>(vector, "chacha_key").into(),
-            &bytes::<12>(vector, "chacha_nonce").into(),
-        )
-        .apply_keystream(&mut padded);
+        ChaCha20::new(&bytes::<32>(vector, "chacha_key").into(), &bytes::<12>(vector, "chacha_nonce").into())
+            .apply_keystream(&mut padded);
         let mut mac = Hmac::<Sha256>::new_from_slice(&bytes::<32>(vector, "hmac_key")).unwrap();
         mac.update(&nonce);
         mac.update(&padded);
@@ -132,16 +110,10 @@ fn payloads_match_the_vectors_in_both_directions() {
         let [one, two] = ["sec1", "sec2"].map(|field| transport(text(vector, field)));
         let ours = one.conversation_key(&two.public_key()).unwrap();
         let theirs = two.conversation_key(&one.public_key()).unwrap();
-        assert_eq!(
-            hex::encode(ours.expose_secret()),
-            text(vector, "conversation_key")
-        );
+        assert_eq!(hex::encode(ours.expose_secret()), text(vector, "conversation_key"));
         let payload = encrypt(&ours, text(vector, "plaintext"), bytes(vector, "nonce")).unwrap();
         assert_eq!(payload, text(vector, "payload"));
-        assert_eq!(
-            decrypt(&theirs, &payload).unwrap(),
-            text(vector, "plaintext")
-        );
+        assert_eq!(decrypt(&theirs, &payload).unwrap(), text(vector, "plaintext"));
     }
     println!("nip44 valid.encrypt_decrypt: {} vectors", vectors.len());
     assert_eq!(vectors.len(), 10);
@@ -158,10 +130,7 @@ fn long_payloads_match_the_vectors() {
         assert_eq!(sha256_hex(&payload), text(vector, "payload_sha256"));
         assert_eq!(decrypt(&key(vector), &payload).unwrap(), plaintext);
     }
-    println!(
-        "nip44 valid.encrypt_decrypt_long_msg: {} vectors",
-        vectors.len()
-    );
+    println!("nip44 valid.encrypt_decrypt_long_msg: {} vectors", vectors.len());
     assert_eq!(vectors.len(), 3);
 }
 
@@ -182,10 +151,7 @@ fn plaintext_lengths_are_refused_at_zero_and_past_the_limit_only() {
             _ => panic!("a length the file did not have"),
         }
     }
-    println!(
-        "nip44 invalid.encrypt_msg_lengths: {} vectors",
-        vectors.len()
-    );
+    println!("nip44 invalid.encrypt_msg_lengths: {} vectors", vectors.len());
     assert_eq!(vectors.len(), 4);
 }
 
@@ -203,9 +169,7 @@ fn broken_payloads_are_refused_by_the_reason_the_vectors_name() {
             "invalid padding" => Nip44Error::Padding,
             // The text's pseudocode takes an empty payload for an unknown version.
             "invalid payload length: 0" => Nip44Error::UnknownEncoding,
-            note if note.starts_with("invalid payload length") => {
-                Nip44Error::PayloadSize(payload.len())
-            }
+            note if note.starts_with("invalid payload length") => Nip44Error::PayloadSize(payload.len()),
             note => panic!("a note the file did not have: {note}"),
         };
         assert_eq!(error, expected, "{}", vector["note"]);
@@ -217,9 +181,7 @@ fn broken_payloads_are_refused_by_the_reason_the_vectors_name() {
 /// The table at the end of the NIP: `a` repeated, one key, one nonce.
 #[test]
 fn extended_length_payloads_match_the_nips_table() {
-    let key = ConversationKey::from_secret(secret(
-        "c41c775356fd92eadc63ff5a0dc1da211b268cbea22316767095b2871ea1412d",
-    ));
+    let key = ConversationKey::from_secret(secret("c41c775356fd92eadc63ff5a0dc1da211b268cbea22316767095b2871ea1412d"));
     let mut nonce = [0; 32];
     nonce[31] = 1;
     let rows = [
@@ -257,10 +219,7 @@ fn extended_length_payloads_match_the_nips_table() {
 fn forge(key: &ConversationKey, padded: &[u8]) -> String {
     let nonce = [3; 32];
     let mut keys = [0; 76];
-    Hkdf::<Sha256>::from_prk(key.expose_secret())
-        .unwrap()
-        .expand(&nonce, &mut keys)
-        .unwrap();
+    Hkdf::<Sha256>::from_prk(key.expose_secret()).unwrap().expand(&nonce, &mut keys).unwrap();
     let mut data = [&[2][..], &nonce, padded].concat();
     ChaCha20::new(keys[..32].into(), keys[32..44].into()).apply_keystream(&mut data[33..]);
     let mut mac = Hmac::<Sha256>::new_from_slice(&keys[44..]).unwrap();
@@ -272,44 +231,24 @@ fn forge(key: &ConversationKey, padded: &[u8]) -> String {
 #[test]
 fn one_plaintext_has_one_padded_form() {
     let key = ConversationKey::from_secret(Secret32::from_bytes([7; 32]));
-    let padded =
-        |prefix: &[u8], text: &[u8], zeros: usize| [prefix, text, &vec![0; zeros]].concat();
-    assert_eq!(
-        decrypt(&key, &forge(&key, &padded(&[0, 5], b"hello", 27))).unwrap(),
-        "hello"
-    );
+    let padded = |prefix: &[u8], text: &[u8], zeros: usize| [prefix, text, &vec![0; zeros]].concat();
+    assert_eq!(decrypt(&key, &forge(&key, &padded(&[0, 5], b"hello", 27))).unwrap(), "hello");
     let mut not_zero = padded(&[0, 5], b"hello", 27);
     not_zero[33] = 1;
     let long = [b'x'; 65_535];
     let cases = [
-        (
-            "a short length in the extended form",
-            padded(&[0, 0, 0, 0, 0, 5], b"hello", 27),
-        ),
-        (
-            "65535 in the extended form",
-            padded(&[0, 0, 0, 0, 255, 255], &long, 1),
-        ),
+        ("a short length in the extended form", padded(&[0, 0, 0, 0, 0, 5], b"hello", 27)),
+        ("65535 in the extended form", padded(&[0, 0, 0, 0, 255, 255], &long, 1)),
         ("an extended length of zero", padded(&[0; 6], b"", 32)),
-        (
-            "an extended length past the end",
-            padded(&[0, 0, 0, 1, 0, 0], b"hello", 27),
-        ),
-        (
-            "the largest extended length",
-            padded(&[0, 0, 255, 255, 255, 255], b"hello", 27),
-        ),
+        ("an extended length past the end", padded(&[0, 0, 0, 1, 0, 0], b"hello", 27)),
+        ("the largest extended length", padded(&[0, 0, 255, 255, 255, 255], b"hello", 27)),
         ("a length past the end", padded(&[0, 40], b"hello", 27)),
         ("one zero byte too many", padded(&[0, 5], b"hello", 28)),
         ("a whole step too many", padded(&[0, 5], b"hello", 59)),
         ("padding that is not zero", not_zero),
     ];
     for (what, padded) in cases {
-        assert_eq!(
-            decrypt(&key, &forge(&key, &padded)),
-            Err(Nip44Error::Padding),
-            "{what}"
-        );
+        assert_eq!(decrypt(&key, &forge(&key, &padded)), Err(Nip44Error::Padding), "{what}");
     }
     let not_utf8 = forge(&key, &padded(&[0, 2], &[0xc3, 0x28], 30));
     assert_eq!(decrypt(&key, &not_utf8), Err(Nip44Error::NotUtf8));
@@ -323,20 +262,14 @@ fn the_longest_plaintext_fits_the_longest_payload() {
     assert!(payload.len() <= MAX_NIP44_PAYLOAD_BYTES);
     assert_eq!(decrypt(&key, &payload).unwrap(), longest);
     let too_long = longest + "x";
-    assert_eq!(
-        encrypt(&key, &too_long, [1; 32]),
-        Err(Nip44Error::PlaintextSize(MAX_NIP44_PLAINTEXT_BYTES + 1))
-    );
+    assert_eq!(encrypt(&key, &too_long, [1; 32]), Err(Nip44Error::PlaintextSize(MAX_NIP44_PLAINTEXT_BYTES + 1)));
 }
 
 #[test]
 fn an_oversized_payload_is_refused_before_base64_is_read() {
     let key = ConversationKey::from_secret(Secret32::from_bytes([7; 32]));
     let not_even_base64 = "!".repeat(MAX_NIP44_PAYLOAD_BYTES + 1);
-    assert_eq!(
-        decrypt(&key, &not_even_base64),
-        Err(Nip44Error::PayloadSize(MAX_NIP44_PAYLOAD_BYTES + 1))
-    );
+    assert_eq!(decrypt(&key, &not_even_base64), Err(Nip44Error::PayloadSize(MAX_NIP44_PAYLOAD_BYTES + 1)));
 }
 
 #[test]
@@ -347,23 +280,14 @@ fn any_changed_byte_is_refused() {
     for n in 0..data.len() {
         let mut changed = data.clone();
         changed[n] ^= 1;
-        let expected = if n == 0 {
-            Nip44Error::UnknownVersion(3)
-        } else {
-            Nip44Error::Mac
-        };
-        assert_eq!(
-            decrypt(&key, &STANDARD.encode(changed)),
-            Err(expected),
-            "byte {n}"
-        );
+        let expected = if n == 0 { Nip44Error::UnknownVersion(3) } else { Nip44Error::Mac };
+        assert_eq!(decrypt(&key, &STANDARD.encode(changed)), Err(expected), "byte {n}");
     }
 }
 
 #[test]
 fn another_key_reads_nothing() {
-    let [one, two] =
-        [[7; 32], [8; 32]].map(|k| ConversationKey::from_secret(Secret32::from_bytes(k)));
+    let [one, two] = [[7; 32], [8; 32]].map(|k| ConversationKey::from_secret(Secret32::from_bytes(k)));
     let payload = encrypt(&one, "hello", [1; 32]).unwrap();
     assert_eq!(decrypt(&two, &payload), Err(Nip44Error::Mac));
 }

@@ -55,10 +55,7 @@ fn any_json() -> impl Strategy<Value = Value> {
         prop_oneof![
             vec(inner.clone(), 0..6).prop_map(Value::from),
             vec((name.clone(), inner), 0..8).prop_map(|fields| {
-                let fields: Map<_, _> = fields
-                    .into_iter()
-                    .map(|(name, value)| (name.to_owned(), value))
-                    .collect();
+                let fields: Map<_, _> = fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
                 Value::Object(fields)
             }),
         ]
@@ -91,23 +88,18 @@ fn read_everything(text: &str) {
 }
 
 fn relays() -> impl Strategy<Value = Vec<RelayUrl>> {
-    vec(
-        "wss?://[a-z0-9.:-]{1,30}(/[!-~&&[^\"'<>\\\\`#]]{0,40})?",
-        1..5,
-    )
-    .prop_map(|urls| urls.iter().filter_map(|url| url.parse().ok()).collect())
+    vec("wss?://[a-z0-9.:-]{1,30}(/[!-~&&[^\"'<>\\\\`#]]{0,40})?", 1..5)
+        .prop_map(|urls| urls.iter().filter_map(|url| url.parse().ok()).collect())
 }
 
 fn template() -> impl Strategy<Value = Template> {
     let tags = vec(vec(any::<String>(), 1..5), 0..5);
-    (0..=1_u64 << 53, any::<u16>(), tags, any::<String>()).prop_map(
-        |(created_at, kind, tags, content)| Template {
-            created_at,
-            kind,
-            tags,
-            content,
-        },
-    )
+    (0..=1_u64 << 53, any::<u16>(), tags, any::<String>()).prop_map(|(created_at, kind, tags, content)| Template {
+        created_at,
+        kind,
+        tags,
+        content,
+    })
 }
 
 proptest! {
