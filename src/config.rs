@@ -1,0 +1,205 @@
+//! Typed configuration: parsed whole, or refused by the name of the variable that is wrong.
+//!
+//! Guards against missing, example, zero and shared secrets, and against a software stand-in for
+//! the HSM in production. Nothing has a default that could be forgotten. The names are those of
+//! `wrangler.toml` (vars) and `.dev.vars` (secrets).
+
+pub mod secrets;
+mod url;
+
+use std::sync::{Arc, OnceLock};
+
+use frost_wasm_core::group::HolderRole;
+use frost_wasm_core::secret::Secret32;
+use thiserror::Error;
+
+use self::secrets::{SecretFault, SecretName, Secrets};
+pub use self::url::PublicUrl;
+use crate::problem::Problem;
+
+/// Set to [`SIMULATOR_OVERRIDE_VALUE`] to run the HSM simulator with `ENVIRONMENT=production`.
+pub const SIMULATOR_OVERRIDE: &str = "DANGER_ALLOW_HSM_SIMULATOR_IN_PRODUCTION";
+/// The only value of [`SIMULATOR_OVERRIDE`] that counts.
+pub const SIMULATOR_OVERRIDE_VALUE: &str = "the-keks-are-plain-worker-secrets";
+
+/// Where this deployment runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Environment {
+    /// A developer's machine or a test.
+    Development,
+    /// Real keys of real people.
+    Production,
+}
+
+/// Which implementation wraps the data-encryption keys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HsmProvider {
+    /// Software, under key-encryption keys from the Worker's secrets.
+    Simulator,
+}
+
+/// The whole configuration of a deployment.
+#[derive(Debug)]
+pub struct Config {
+    /// Where this deployment runs.
+    pub environment: Environment,
+    /// The origin under which clients reach it.
+    pub public_url: PublicUrl,
+    /// Which implementation wraps the data-encryption keys.
+    pub hsm_provider: HsmProvider,
+    /// SHA-256 of the deployed WASM, set by the build scripts.
+    pub wasm_sha256: Option<String>,
+    secrets: Secrets,
+}
+
+/// Why a configuration is refused, by the name of the variable.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum ConfigError {
+    /// Not set, or empty.
+    #[error("{name} is not set. {hint}")]
+    Missing {
+        /// Name of the variable.
+        name: &'static str,
+        /// How to make a value.
+        hint: &'static str,
+    },
+    /// A variable with a value that is not one of those it can have.
+    #[error("{name} has a value that cannot be used. {hint}")]
+    Invalid {
+        /// Name of the variable.
+        name: &'static str,
+        /// What it can be.
+        hint: &'static str,
+    },
+    /// A secret that is malformed, an example, or too regular to be random.
+    #[error("{name} {fault}. {}", secrets::HOW_TO_MAKE)]
+    Secret {
+        /// Name of the secret.
+        name: &'static str,
+        /// What is wrong with it. Never a part of the value.
+        fault: SecretFault,
+    },
+    /// Two secrets with one value.
+    #[error("{name} has the same value as {other}. {}", secrets::HOW_TO_MAKE)]
+    Shared {
+        /// Name of the second.
+        name: &'static str,
+        /// Name of the first.
+        other: &'static str,
+    },
+}
+
+impl Config {
+    /// The configuration of this isolate; parsed once, when it is first asked for.
+    ///
+    /// # Errors
+    /// [`ConfigError`] names the first variable that is wrong. A refusal is not kept.
+    pub fn from_env(env: &worker::Env) -> Result<Arc<Self>, ConfigError> {
+        static PARSED: OnceLock<Arc<Config>> = OnceLock::new();
+        if let Some(config) = PARSED.get() {
+            return Ok(Arc::clone(config));
+        }
+        let config = Self::parse(|name| env.var(name).ok().map(|value| value.to_string()))?;
+        Ok(Arc::clone(PARSED.get_or_init(|| Arc::new(config))))
+    }
+
+    /// Parses what `lookup` gives for each name.
+    ///
+    /// # Errors
+    /// [`ConfigError`] names the first variable that is wrong.
+    pub fn parse(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
+        let lookup = |name: &str| lookup(name).filter(|value| !value.is_empty());
+        let environment = environment(&lookup)?;
+        let public_url = PublicUrl::parse(lookup("PUBLIC_URL"), environment)?;
+        let hsm_provider = hsm_provider(&lookup, environment)?;
+        let secrets = Secrets::parse(&lookup)?;
+        Ok(Self {
+            environment,
+            public_url,
+            hsm_provider,
+            wasm_sha256: lookup("WASM_SHA256"),
+            secrets,
+        })
+    }
+
+    /// One of the secrets, by name.
+    pub fn secret(&self, name: SecretName) -> &Secret32 {
+        self.secrets.get(name)
+    }
+
+    /// The X25519 secret under which a server-side holder receives its packages; `None` for
+    /// holders that are not on a server.
+    pub fn receiving_secret(&self, role: HolderRole) -> Option<&Secret32> {
+        match role {
+            HolderRole::Bunker => Some(self.secret(SecretName::BunkerReceivingKey)),
+            HolderRole::Cosigner => Some(self.secret(SecretName::CosignerReceivingKey)),
+            HolderRole::Device | HolderRole::Recovery => None,
+        }
+    }
+}
+
+impl ConfigError {
+    /// The answer to every request of a deployment that is configured wrongly.
+    pub fn to_problem(&self) -> Problem {
+        Problem::new(503, "configuration_invalid", self.to_string())
+    }
+}
+
+fn environment(lookup: &impl Fn(&str) -> Option<String>) -> Result<Environment, ConfigError> {
+    const NAME: &str = "ENVIRONMENT";
+    const HINT: &str = "Set it to `development` or `production`.";
+    match lookup(NAME).as_deref() {
+        Some("development") => Ok(Environment::Development),
+        Some("production") => Ok(Environment::Production),
+        Some(_) => Err(ConfigError::Invalid {
+            name: NAME,
+            hint: HINT,
+        }),
+        None => Err(ConfigError::Missing {
+            name: NAME,
+            hint: HINT,
+        }),
+    }
+}
+
+fn hsm_provider(
+    lookup: &impl Fn(&str) -> Option<String>,
+    environment: Environment,
+) -> Result<HsmProvider, ConfigError> {
+    const NAME: &str = "HSM_PROVIDER";
+    const HINT: &str = "The one provider of this version is `simulator`.";
+    match lookup(NAME).as_deref() {
+        Some("simulator") => {}
+        Some(_) => {
+            return Err(ConfigError::Invalid {
+                name: NAME,
+                hint: HINT,
+            });
+        }
+        None => {
+            return Err(ConfigError::Missing {
+                name: NAME,
+                hint: HINT,
+            });
+        }
+    }
+    let allowed = match environment {
+        Environment::Development => true,
+        Environment::Production => {
+            lookup(SIMULATOR_OVERRIDE).as_deref() == Some(SIMULATOR_OVERRIDE_VALUE)
+        }
+    };
+    if allowed {
+        Ok(HsmProvider::Simulator)
+    } else {
+        Err(ConfigError::Invalid {
+            name: NAME,
+            hint: "The simulator is software, not an HSM, and is refused in production. To accept \
+                   that the KEKs are plain Worker secrets, set \
+                   DANGER_ALLOW_HSM_SIMULATOR_IN_PRODUCTION=the-keks-are-plain-worker-secrets.",
+        })
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests;

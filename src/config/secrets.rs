@@ -1,0 +1,164 @@
+//! The seven secrets: 32 random bytes each, all different, none of them an example.
+
+use std::fmt;
+
+use frost_wasm_core::secret::Secret32;
+use subtle::ConstantTimeEq;
+use zeroize::{Zeroize, Zeroizing};
+
+use super::ConfigError;
+
+/// How a person makes a value for any of them.
+pub const HOW_TO_MAKE: &str = "Make a value of its own for each secret with `openssl rand -hex 32` \
+                               and set it with `wrangler secret put NAME`; locally, \
+                               `npm run setup` writes .dev.vars.";
+
+/// Fewest different byte values in a secret. 32 random bytes have about 30; fewer than 16 happens
+/// less than once in 10^15 draws, a typed pattern nearly always.
+const DISTINCT_BYTES_MIN: usize = 16;
+
+/// Names of the secrets, and with them their only uses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SecretName {
+    /// Tags the relay addresses, so that nobody can name an object into existence.
+    RoutingKey,
+    /// Root of the refresh-token MAC, the token successor and the fake KDF parameters.
+    TokenKey,
+    /// Ed25519 seed of the access tokens.
+    JwtSigningKey,
+    /// X25519 secret of the bunker holder.
+    BunkerReceivingKey,
+    /// X25519 secret of the cosigner holder.
+    CosignerReceivingKey,
+    /// The simulator's KEK of the bunker holder.
+    HsmSimulatorBunkerKek,
+    /// The simulator's KEK of the cosigner holder.
+    HsmSimulatorCosignerKek,
+}
+
+impl SecretName {
+    /// Every secret, in the order in which they are checked.
+    pub const ALL: [Self; 7] = [
+        Self::RoutingKey,
+        Self::TokenKey,
+        Self::JwtSigningKey,
+        Self::BunkerReceivingKey,
+        Self::CosignerReceivingKey,
+        Self::HsmSimulatorBunkerKek,
+        Self::HsmSimulatorCosignerKek,
+    ];
+
+    /// Name of the variable.
+    pub const fn variable(self) -> &'static str {
+        match self {
+            Self::RoutingKey => "ROUTING_KEY",
+            Self::TokenKey => "TOKEN_KEY",
+            Self::JwtSigningKey => "JWT_SIGNING_KEY",
+            Self::BunkerReceivingKey => "BUNKER_RECEIVING_KEY",
+            Self::CosignerReceivingKey => "COSIGNER_RECEIVING_KEY",
+            Self::HsmSimulatorBunkerKek => "HSM_SIMULATOR_BUNKER_KEK",
+            Self::HsmSimulatorCosignerKek => "HSM_SIMULATOR_COSIGNER_KEK",
+        }
+    }
+}
+
+/// What is wrong with a secret, in words that give nothing of it away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SecretFault {
+    /// Not 64 lower-case hex digits.
+    NotHex64,
+    /// A placeholder from an example file.
+    Example,
+    /// All zero, all equal, a sequence or a short repeated pattern.
+    NotRandom,
+}
+
+impl fmt::Display for SecretFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NotHex64 => "is not 32 bytes as 64 lower-case hex digits",
+            Self::Example => "still has a placeholder in it",
+            Self::NotRandom => "is too regular to be random",
+        })
+    }
+}
+
+/// The parsed secrets, in the order of [`SecretName::ALL`].
+#[derive(Debug)]
+pub struct Secrets([Secret32; SecretName::ALL.len()]);
+
+impl Secrets {
+    /// Parses and cross-checks all of them.
+    ///
+    /// # Errors
+    /// [`ConfigError`] names the first that is missing, unusable or equal to another.
+    pub fn parse(lookup: &impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
+        let mut parsed: Vec<Secret32> = Vec::with_capacity(SecretName::ALL.len());
+        for secret in SecretName::ALL {
+            let name = secret.variable();
+            let value = lookup(name)
+                .map(Zeroizing::new)
+                .ok_or(ConfigError::Missing {
+                    name,
+                    hint: HOW_TO_MAKE,
+                })?;
+            let value =
+                parse_secret(&value).map_err(|fault| ConfigError::Secret { name, fault })?;
+            for (earlier, other) in parsed.iter().zip(SecretName::ALL) {
+                let equal = earlier.expose_secret().ct_eq(value.expose_secret());
+                if equal.into() {
+                    return Err(ConfigError::Shared {
+                        name,
+                        other: other.variable(),
+                    });
+                }
+            }
+            parsed.push(value);
+        }
+        let all = parsed.try_into().map_err(|_| ConfigError::Missing {
+            name: "ROUTING_KEY",
+            hint: HOW_TO_MAKE,
+        })?;
+        Ok(Self(all))
+    }
+
+    /// The secret of that name.
+    pub fn get(&self, name: SecretName) -> &Secret32 {
+        &self.0[name as usize]
+    }
+}
+
+fn parse_secret(value: &str) -> Result<Secret32, SecretFault> {
+    let lower = Zeroizing::new(value.to_ascii_lowercase());
+    let placeholders = ["change", "example", "replace", "secret", "todo", "your"];
+    if placeholders.iter().any(|word| lower.contains(word)) {
+        return Err(SecretFault::Example);
+    }
+    if value.bytes().any(|digit| digit.is_ascii_uppercase()) {
+        return Err(SecretFault::NotHex64);
+    }
+    let mut bytes = [0; 32];
+    hex::decode_to_slice(value, &mut bytes).map_err(|_| SecretFault::NotHex64)?;
+    let regular = is_regular(&bytes);
+    let secret = Secret32::from_bytes(bytes);
+    bytes.zeroize();
+    if regular {
+        Err(SecretFault::NotRandom)
+    } else {
+        Ok(secret)
+    }
+}
+
+/// All equal, few different values, or equal steps from byte to byte.
+fn is_regular(bytes: &[u8; 32]) -> bool {
+    let mut seen = [false; 256];
+    for byte in bytes {
+        seen[usize::from(*byte)] = true;
+    }
+    let distinct = seen.iter().filter(|seen| **seen).count();
+    let step = bytes[1].wrapping_sub(bytes[0]);
+    let equal_steps = bytes
+        .windows(2)
+        .all(|pair| pair[1].wrapping_sub(pair[0]) == step);
+    distinct < DISTINCT_BYTES_MIN || equal_steps
+}

@@ -1,0 +1,16 @@
+//! The HTTP surface: one file per group of routes, the bodies under [`dto`].
+//!
+//! Handlers parse into types, ask [`crate::auth`], [`crate::storage`] and the group's object, and
+//! answer. They decide nothing about what may be signed.
+
+pub mod accounts;
+pub mod body;
+pub mod bunker_id;
+pub mod connections;
+pub mod dto;
+pub mod headers;
+pub mod keys;
+pub mod path;
+pub mod public;
+pub mod relay;
+pub mod statement;

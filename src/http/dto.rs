@@ -1,0 +1,28 @@
+//! Bodies of requests and answers, shared with the Durable Objects.
+//!
+//! Times named `*_at` are unix seconds, as in Nostr events. Ids, keys and hashes are lower-case hex.
+//! Unknown fields of requests are refused, so that a misspelt limit does not pass for none.
+
+mod accounts;
+mod activity;
+mod connections;
+mod keys;
+mod schema;
+
+pub use accounts::{
+    KdfReply, ParamsRequest, RegisterReply, RegisterRequest, SignInReply, TokenReply, TokenRequest,
+};
+pub use activity::{ActivityPage, ActivityQuery};
+pub use connections::{
+    ClientInfo, ConnectionList, ConnectionStatus, ConnectionView, CreateConnectionReply,
+    CreateConnectionRequest, RevokeConnectionReply, RevokeConnectionRequest, StatementDelivery,
+    StatementReply,
+};
+pub use keys::{
+    CreateKeyReply, CreateKeyRequest, GroupDescription, HolderEntry, HolderList, KeyDetail,
+    KeyList, KeyView, ProvisionReply, ProvisionRequest, SharePackages,
+};
+pub use schema::{
+    AuditHeadSchema, AuditRecordSchema, GroupPublicSchema, HolderPublicSchema, KdfParamsSchema,
+    PolicyRuleSchema, PolicySchema, SignedEventSchema,
+};

@@ -1,0 +1,43 @@
+//! Bodies of `/keys/{group}/activity`.
+
+use bunker_core::audit::{AuditHead, AuditRecord};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use super::schema::{AuditHeadSchema, AuditRecordSchema};
+
+/// Query of `GET /keys/{group}/activity`
+#[derive(Debug, Clone, Copy, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct ActivityQuery {
+    /// Give records after this one; 0 is the start.
+    #[serde(default)]
+    pub after: u64,
+    /// How many at most, 1 to 200.
+    #[serde(default = "ActivityQuery::default_limit")]
+    #[param(minimum = 1, maximum = 200)]
+    pub limit: u32,
+}
+
+impl ActivityQuery {
+    /// Most records in one answer: about 64 KiB.
+    pub const LIMIT_MAX: u32 = 200;
+
+    const fn default_limit() -> u32 {
+        50
+    }
+}
+
+/// Answer to `GET /keys/{group}/activity`
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub struct ActivityPage {
+    /// Oldest first.
+    #[schema(value_type = Vec<AuditRecordSchema>)]
+    pub records: Vec<AuditRecord>,
+    /// The end of the chain, to hold the pages against.
+    #[schema(value_type = AuditHeadSchema)]
+    pub head: AuditHead,
+    /// `after` of the next page, if there is one.
+    pub next: Option<u64>,
+}

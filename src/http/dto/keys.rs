@@ -1,0 +1,136 @@
+//! Bodies of `/holders` and `/keys`.
+
+use bunker_core::event::Event;
+use frost_wasm_core::group::{GroupPublic, HolderRole};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::schema::{GroupPublicSchema, SignedEventSchema};
+
+/// Answer to `GET /holders`
+#[derive(Debug, Serialize, ToSchema)]
+pub struct HolderList {
+    /// The holders on this server, in the order of their indices.
+    pub holders: Vec<HolderEntry>,
+}
+
+/// A holder and the key under which it receives packages.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct HolderEntry {
+    /// `bunker` or `cosigner`.
+    #[schema(value_type = String, example = "bunker")]
+    pub role: HolderRole,
+    /// FROST identifier in hosted groups.
+    pub index: u16,
+    /// X25519 public key, 64 hex digits.
+    pub receiving_key: String,
+}
+
+/// Shares for the two holders on the server, each HPKE-sealed to its receiving key.
+///
+/// Purpose `passport/v1/share`, associated data: statement id, then the index as u16 big-endian.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SharePackages {
+    /// For the bunker, base64.
+    #[serde(rename = "1")]
+    pub bunker: String,
+    /// For the cosigner, base64.
+    #[serde(rename = "2")]
+    pub cosigner: String,
+}
+
+/// `POST /keys`
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CreateKeyRequest {
+    /// The owner's `create_group` statement.
+    #[schema(value_type = SignedEventSchema)]
+    pub statement: Event,
+    /// The holders' shares.
+    pub packages: SharePackages,
+    /// The person's name for it, 1 to 128 bytes.
+    #[schema(min_length = 1, max_length = 128)]
+    pub label: String,
+}
+
+/// A key as the account's lists show it.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct KeyView {
+    /// The group, 32 hex digits.
+    pub group: String,
+    /// The Nostr key, x-only, 64 hex digits.
+    pub pubkey: String,
+    /// The Nostr key as NIP-19 text.
+    pub npub: String,
+    /// The group's own relay.
+    pub relay: String,
+    /// The person's name for it.
+    pub label: String,
+    /// Unix seconds.
+    pub created_at: u64,
+}
+
+/// Answer to `POST /keys`
+#[derive(Debug, Serialize, ToSchema)]
+pub struct CreateKeyReply {
+    /// The key.
+    #[serde(flatten)]
+    pub key: KeyView,
+    /// Number of the last statement; the next one has to be greater.
+    pub sequence: u64,
+}
+
+/// Answer to `GET /keys`
+#[derive(Debug, Serialize, ToSchema)]
+pub struct KeyList {
+    /// Oldest first.
+    pub keys: Vec<KeyView>,
+}
+
+/// Answer to `GET /keys/{group}`
+#[derive(Debug, Serialize, ToSchema)]
+pub struct KeyDetail {
+    /// The key.
+    #[serde(flatten)]
+    pub key: KeyView,
+    /// Number of the last statement; the next one has to be greater.
+    pub sequence: u64,
+    /// The group's public facts.
+    #[schema(value_type = GroupPublicSchema)]
+    pub public: GroupPublic,
+}
+
+/// Worker to Bunker object: make this group. Idempotent by the statement's id.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ProvisionRequest {
+    /// The owner's `create_group` statement.
+    pub statement: Event,
+    /// The holders' shares.
+    pub packages: SharePackages,
+    /// The person's name for it.
+    pub label: String,
+    /// The group's own relay.
+    pub relay: String,
+}
+
+/// Bunker object to Worker: made, now or before.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ProvisionReply {
+    /// Number of the last statement.
+    pub sequence: u64,
+    /// When it was first made, unix seconds.
+    pub created_at: u64,
+}
+
+/// Bunker object to Worker: what it holds.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GroupDescription {
+    /// Number of the last statement.
+    pub sequence: u64,
+    /// The group's public facts.
+    pub public: GroupPublic,
+}

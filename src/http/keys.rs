@@ -1,0 +1,242 @@
+//! `/keys`: make a group out of holder-sealed shares, and look at those one has.
+//!
+//! Creation is idempotent by its statement: the row stands as `creating` before the object is
+//! asked, and as `active` once the object has confirmed; whoever lost an answer sends the same
+//! request again and gets the same key.
+
+use axum::Json;
+use axum::extract::State;
+use bunker_core::nip19::encode_npub;
+use bunker_core::statement::{Statement, Verb};
+use frost_wasm_core::group::{GroupPublic, HolderRole};
+use http::StatusCode;
+
+use super::body::JsonBody;
+use super::bunker_id::bunker_id;
+use super::dto::{
+    CreateKeyReply, CreateKeyRequest, KeyDetail, KeyList, KeyView, ProvisionRequest, SharePackages,
+};
+use super::path::{GroupPath, no_such_key};
+use super::statement;
+use crate::auth::Caller;
+use crate::config::secrets::SecretName;
+use crate::durable::rpc::BunkerClient;
+use crate::platform::now_ms;
+use crate::problem::{Problem, ProblemBody};
+use crate::router::{App, Bindings, Database};
+use crate::storage::{Claim, KeyRecord, KeyStatus, KeyStore};
+
+/// Most keys of one account, unfinished ones included.
+const KEYS_MAX: u32 = 64;
+/// Longest label, in bytes; the cores' own bound for labels.
+const LABEL_MAX_BYTES: usize = bunker_core::grant::MAX_LABEL_BYTES;
+/// Longest share package in base64: 32 bytes with HPKE's key and tag have 108 characters.
+const PACKAGE_MAX_BYTES: usize = 256;
+
+/// Makes a group out of shares that the owner's device sealed to each holder.
+#[utoipa::path(
+    post, path = "/keys", tag = "keys", operation_id = "createKey",
+    security(("access_token" = [])),
+    request_body = CreateKeyRequest,
+    responses(
+        (status = 201, body = CreateKeyReply),
+        (status = 403, description = "`statement_not_by_owner`",
+            body = ProblemBody, content_type = "application/problem+json"),
+        (status = 409, description = "`group_exists` or `key_limit_reached`",
+            body = ProblemBody, content_type = "application/problem+json"),
+        (status = 422, description = "`statement_invalid`, `statement_misplaced`, \
+            `holders_unsupported`, `label_invalid`, `package_invalid`, or what a holder says",
+            body = ProblemBody, content_type = "application/problem+json"),
+    )
+)]
+#[worker::send]
+pub async fn create(
+    State(app): State<App>,
+    caller: Caller,
+    Bindings(env): Bindings,
+    Database(store): Database,
+    JsonBody(request): JsonBody<CreateKeyRequest>,
+) -> Result<(StatusCode, Json<CreateKeyReply>), Problem> {
+    check_label(&request.label)?;
+    check_packages(&request.packages)?;
+    let statement = statement::read(request.statement, &caller.owner)?;
+    let public = hosted_group(&statement)?;
+    let key = KeyRecord {
+        group: *statement.group(),
+        account: caller.account,
+        pubkey: public.pubkey.to_string(),
+        label: request.label.clone(),
+        statement: statement.id().to_string(),
+        status: KeyStatus::Creating,
+        created_at_ms: now_ms(),
+    };
+    let key = claim(&store, key).await?;
+    let provision = ProvisionRequest {
+        statement: statement.event().clone(),
+        packages: request.packages,
+        label: key.label.clone(),
+        relay: relay_of(&app, &key),
+    };
+    let bunker = BunkerClient::for_group(&env, &key.group)?;
+    let made = match bunker.provision(&provision).await {
+        Ok(made) => made,
+        Err(problem) => {
+            // A refused request leaves nothing behind; one whose outcome is unknown stays.
+            if problem.status() == StatusCode::UNPROCESSABLE_ENTITY {
+                store.release_claim(&key).await?;
+            }
+            return Err(problem);
+        }
+    };
+    store.activate_key(&key.group).await?;
+    let reply = CreateKeyReply {
+        key: view(&app, &key)?,
+        sequence: made.sequence,
+    };
+    Ok((StatusCode::CREATED, Json(reply)))
+}
+
+/// Lists the account's keys.
+#[utoipa::path(
+    get, path = "/keys", tag = "keys", operation_id = "listKeys",
+    security(("access_token" = [])),
+    responses((status = 200, body = KeyList))
+)]
+#[worker::send]
+pub async fn list(
+    State(app): State<App>,
+    caller: Caller,
+    Database(store): Database,
+) -> Result<Json<KeyList>, Problem> {
+    let keys = store.keys_of(&caller.account).await?;
+    let keys = keys
+        .iter()
+        .map(|key| view(&app, key))
+        .collect::<Result<_, _>>()?;
+    Ok(Json(KeyList { keys }))
+}
+
+/// Shows one key with its group.
+#[utoipa::path(
+    get, path = "/keys/{group}", tag = "keys", operation_id = "getKey",
+    security(("access_token" = [])),
+    params(("group" = String, Path, description = "32 hex digits")),
+    responses(
+        (status = 200, body = KeyDetail),
+        (status = 404, description = "`not_found`",
+            body = ProblemBody, content_type = "application/problem+json"),
+    )
+)]
+#[worker::send]
+pub async fn get(
+    State(app): State<App>,
+    caller: Caller,
+    Bindings(env): Bindings,
+    Database(store): Database,
+    GroupPath(group): GroupPath,
+) -> Result<Json<KeyDetail>, Problem> {
+    let key = store
+        .key_of(&caller.account, &group)
+        .await?
+        .ok_or_else(no_such_key)?;
+    let described = BunkerClient::for_group(&env, &group)?.describe().await?;
+    Ok(Json(KeyDetail {
+        key: view(&app, &key)?,
+        sequence: described.sequence,
+        public: described.public,
+    }))
+}
+
+/// Writes the row, or finds the one that this request wrote before.
+async fn claim(store: &impl KeyStore, key: KeyRecord) -> Result<KeyRecord, Problem> {
+    match store.claim_key(&key, KEYS_MAX).await? {
+        Claim::New => Ok(key),
+        Claim::LimitReached => Err(Problem::new(
+            409,
+            "key_limit_reached",
+            "An account has at most 64 keys. Use another account for more.",
+        )),
+        Claim::Exists(found)
+            if found.account == key.account && found.statement == key.statement =>
+        {
+            Ok(found)
+        }
+        Claim::Exists(_) if store.replace_claim(&key).await? => Ok(key),
+        Claim::Exists(_) => Err(Problem::new(
+            409,
+            "group_exists",
+            "This group id is in use. Draw a new random one and sign a new statement.",
+        )),
+    }
+}
+
+/// Hosted custody, the one mode of this version: bunker 1, cosigner 2, recovery 3, any two.
+fn hosted_group(statement: &Statement) -> Result<&GroupPublic, Problem> {
+    let Verb::CreateGroup(public) = statement.verb() else {
+        return Err(statement::misplaced());
+    };
+    let hosted = [
+        (1, HolderRole::Bunker),
+        (2, HolderRole::Cosigner),
+        (3, HolderRole::Recovery),
+    ];
+    let holders = public
+        .holders
+        .iter()
+        .map(|holder| (holder.index.get(), holder.role));
+    if public.epoch == 0 && public.threshold == 2 && holders.eq(hosted) {
+        Ok(public)
+    } else {
+        Err(Problem::invalid(
+            "holders_unsupported",
+            "Split the key 2-of-3 between bunker (1), cosigner (2) and recovery (3), epoch 0.",
+        ))
+    }
+}
+
+fn check_label(label: &str) -> Result<(), Problem> {
+    let printable = !label.trim().is_empty() && !label.chars().any(char::is_control);
+    if printable && label.len() <= LABEL_MAX_BYTES {
+        Ok(())
+    } else {
+        Err(Problem::invalid(
+            "label_invalid",
+            "Give the key a label of 1 to 128 bytes without control characters.",
+        ))
+    }
+}
+
+fn check_packages(packages: &SharePackages) -> Result<(), Problem> {
+    let fits = |package: &str| (1..=PACKAGE_MAX_BYTES).contains(&package.len());
+    if fits(&packages.bunker) && fits(&packages.cosigner) {
+        Ok(())
+    } else {
+        Err(Problem::invalid(
+            "package_invalid",
+            "Seal each holder's share to its receiving key of GET /holders and send it as base64.",
+        ))
+    }
+}
+
+fn relay_of(app: &App, key: &KeyRecord) -> String {
+    let config = app.config();
+    let id = bunker_id(config.secret(SecretName::RoutingKey), &key.group);
+    config.public_url.relay(&id)
+}
+
+fn view(app: &App, key: &KeyRecord) -> Result<KeyView, Problem> {
+    Ok(KeyView {
+        group: key.group.to_string(),
+        pubkey: key.pubkey.clone(),
+        npub: npub(key)?,
+        relay: relay_of(app, key),
+        label: key.label.clone(),
+        created_at: key.created_at_ms / 1000,
+    })
+}
+
+fn npub(key: &KeyRecord) -> Result<String, Problem> {
+    let pubkey = key.pubkey.parse();
+    let pubkey = pubkey.map_err(|_| Problem::internal("storage is corrupt: keys.pubkey"))?;
+    Ok(encode_npub(&pubkey))
+}

@@ -1,0 +1,44 @@
+//! The OpenAPI document, generated from the handlers and bodies themselves.
+
+use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
+use utoipa::{Modify, OpenApi};
+
+use crate::problem::ProblemBody;
+
+/// Everything of the document that does not stand at a handler.
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Passport",
+        description = "A NIP-46 bunker at the edge. Keys are split with FROST; no server holds a \
+                       whole key. Errors are RFC 9457 problem details with a stable `code`; every \
+                       route may also answer 401 `access_token_invalid` where it takes a token, \
+                       413, 415, 500 `internal` and 503 `unavailable` or `configuration_invalid`.",
+        license(name = "MIT OR Apache-2.0")
+    ),
+    components(schemas(ProblemBody)),
+    modifiers(&SecuritySchemes),
+    tags(
+        (name = "public", description = "For anybody"),
+        (name = "accounts", description = "Registration and sign-in"),
+        (name = "keys", description = "Groups of an account"),
+        (name = "connections", description = "What apps may do"),
+        (name = "relay", description = "For Nostr apps"),
+    )
+)]
+pub struct ApiDocument;
+
+struct SecuritySchemes;
+
+impl Modify for SecuritySchemes {
+    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
+        let components = document.components.get_or_insert_default();
+        let mut access = Http::new(HttpAuthScheme::Bearer);
+        access.bearer_format = Some("JWT".to_owned());
+        access.description = Some("Access token, 15 minutes".to_owned());
+        let mut refresh = Http::new(HttpAuthScheme::Bearer);
+        refresh.description = Some("Refresh token, good once".to_owned());
+        components.add_security_scheme("access_token", SecurityScheme::Http(access));
+        components.add_security_scheme("refresh_token", SecurityScheme::Http(refresh));
+    }
+}

@@ -1,0 +1,165 @@
+//! The whole surface on one screen. Nothing internal is routed here: Durable Objects are reached
+//! through their bindings only.
+
+use std::sync::{Arc, OnceLock};
+
+use axum::extract::{FromRequestParts, Request, State};
+use axum::middleware::from_fn_with_state;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use http::request::Parts;
+use tower_service::Service;
+use utoipa::OpenApi;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+use worker::Env;
+
+use crate::auth::AuthKeys;
+use crate::config::Config;
+use crate::http::{accounts, connections, keys, public, relay};
+use crate::openapi::ApiDocument;
+use crate::problem::Problem;
+use crate::storage::D1Store;
+use crate::telemetry;
+
+/// Every route of the deployment.
+pub fn surface() -> OpenApiRouter<App> {
+    OpenApiRouter::with_openapi(ApiDocument::openapi())
+        .routes(routes!(public::healthz))
+        .routes(routes!(public::version))
+        .routes(routes!(public::holders))
+        .routes(routes!(public::jwks))
+        .routes(routes!(accounts::register))
+        .routes(routes!(accounts::params))
+        .routes(routes!(accounts::token))
+        .routes(routes!(accounts::refresh))
+        .routes(routes!(accounts::logout))
+        .routes(routes!(keys::create, keys::list))
+        .routes(routes!(keys::get))
+        .routes(routes!(connections::create, connections::list))
+        .routes(routes!(connections::revoke))
+        .routes(routes!(connections::activity))
+        .routes(routes!(relay::relay))
+}
+
+/// What every handler of this isolate shares.
+#[derive(Debug, Clone)]
+pub struct App(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    config: Arc<Config>,
+    auth: AuthKeys,
+}
+
+impl App {
+    /// From a checked configuration.
+    pub fn new(config: Arc<Config>) -> Self {
+        let auth = AuthKeys::derive(&config);
+        Self(Arc::new(Shared { config, auth }))
+    }
+
+    /// The configuration.
+    pub fn config(&self) -> &Config {
+        &self.0.config
+    }
+
+    /// The login half's keys.
+    pub fn auth(&self) -> &AuthKeys {
+        &self.0.auth
+    }
+}
+
+/// Answers one request. The router is built once per isolate; bindings come with each request.
+pub async fn answer(config: Arc<Config>, env: Env, mut request: worker::HttpRequest) -> Response {
+    static ROUTER: OnceLock<axum::Router> = OnceLock::new();
+    let router = ROUTER.get_or_init(|| build(App::new(config)));
+    request.extensions_mut().insert(env);
+    match router.clone().call(request).await {
+        Ok(response) => response,
+        Err(never) => match never {},
+    }
+}
+
+fn build(app: App) -> axum::Router {
+    let (router, document) = surface().split_for_parts();
+    // Strings and numbers: always serialises.
+    let document: Arc<str> = document.to_json().unwrap_or_default().into();
+    router
+        .route("/openapi.json", get(move || openapi(document)))
+        .fallback(no_such_route)
+        .method_not_allowed_fallback(no_such_method)
+        .layer(from_fn_with_state(app.clone(), observe))
+        .with_state(app)
+}
+
+async fn openapi(document: Arc<str>) -> Response {
+    let headers = [
+        (CONTENT_TYPE, "application/json"),
+        (CACHE_CONTROL, "public, max-age=300"),
+    ];
+    (headers, document.to_string()).into_response()
+}
+
+async fn no_such_route() -> Problem {
+    Problem::not_found("There is nothing at this address. /openapi.json lists what there is.")
+}
+
+async fn no_such_method() -> Problem {
+    Problem::new(
+        405,
+        "method_not_allowed",
+        "This address takes another method. /openapi.json lists what it takes.",
+    )
+}
+
+async fn observe(
+    State(app): State<App>,
+    request: Request,
+    next: axum::middleware::Next,
+) -> Response {
+    let environment = app.config().environment;
+    telemetry::observe(request, Some(environment), |request| next.run(request)).await
+}
+
+/// The platform's bindings for this request.
+#[derive(Debug, Clone)]
+pub struct Bindings(pub Env);
+
+impl<S: Sync> FromRequestParts<S> for Bindings {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let env = parts.extensions.get::<Env>().cloned();
+        env.map(Self)
+            .ok_or_else(|| Problem::internal("a request without bindings"))
+    }
+}
+
+/// The store for this request.
+#[derive(Debug)]
+pub struct Database(pub D1Store);
+
+impl Database {
+    /// Opens the store of a request's bindings.
+    ///
+    /// # Errors
+    /// `unavailable` when there is none.
+    pub fn of(parts: &Parts) -> Result<Self, Problem> {
+        let env = parts.extensions.get::<Env>();
+        let env = env.ok_or_else(|| Problem::internal("a request without bindings"))?;
+        Ok(Self(D1Store::open(env)?))
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for Database {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        Self::of(parts)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,43 @@
+//! What the stateless half keeps: accounts, sessions, refresh tokens and who owns which group.
+//! Never a share, a nonce or a token in clear.
+//!
+//! Missing, failed and corrupt are three different things here: `Ok(None)`,
+//! [`StorageError::Failed`] and [`StorageError::Corrupt`]. A failed read is never an empty one.
+
+pub mod accounts;
+pub mod d1;
+pub mod keys;
+#[cfg(test)]
+pub(crate) mod memory;
+
+use thiserror::Error;
+
+pub use accounts::{AccountRecord, AccountStore, Inserted, NewAccount};
+pub use d1::D1Store;
+pub use keys::{Claim, KeyRecord, KeyStatus, KeyStore};
+
+use crate::problem::Problem;
+
+/// Why the store gave no answer.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum StorageError {
+    /// It did not answer, or refused the statement.
+    #[error("storage failed: {0}")]
+    Failed(String),
+    /// It answered something that was never written by us.
+    #[error("storage is corrupt: {what}")]
+    Corrupt {
+        /// Table and column.
+        what: &'static str,
+    },
+}
+
+impl From<StorageError> for Problem {
+    fn from(error: StorageError) -> Self {
+        let cause = error.to_string();
+        match error {
+            StorageError::Failed(_) => Self::unavailable(cause),
+            StorageError::Corrupt { .. } => Self::internal(cause),
+        }
+    }
+}
