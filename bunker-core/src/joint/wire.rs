@@ -61,12 +61,17 @@ struct Body {
 
 impl ContributionRequest {
     /// Encodes for the internal call. The text is secret, as it holds the conversation key.
-    pub fn to_json(&self) -> Zeroizing<String> {
+    pub fn encode(
+        event: &Event,
+        conversation: &ConversationKey,
+        epoch: u32,
+        commitments: &[(HolderIndex, Commitment)],
+    ) -> Zeroizing<String> {
         let mut body = Body {
-            event: self.event.clone(),
-            conversation_key: hex::encode(self.conversation.expose_secret()),
-            epoch: self.epoch,
-            commitments: self.commitments.clone(),
+            event: event.clone(),
+            conversation_key: hex::encode(conversation.expose_secret()),
+            epoch,
+            commitments: commitments.to_vec(),
         };
         let text = Zeroizing::new(serde_json::to_string(&body).unwrap_or_default());
         body.conversation_key.zeroize();
@@ -77,7 +82,7 @@ impl ContributionRequest {
     ///
     /// # Errors
     /// When it is not one.
-    pub fn from_json(text: &str) -> Result<Self, WireError> {
+    pub fn decode(text: &str) -> Result<Self, WireError> {
         let mut body: Body =
             serde_json::from_str(text).map_err(|error| WireError(error.to_string()))?;
         let key = Secret32::from_hex(&body.conversation_key);

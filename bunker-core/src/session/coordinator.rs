@@ -35,7 +35,7 @@ pub enum BunkerEffect {
     /// Send the reply that is stored for this request.
     Resend(EventId),
     /// Do the operation with the other holders, then call [`HolderState::complete`].
-    Perform(Box<Admission>),
+    Perform(Box<Admission>, Operation),
 }
 
 /// A request that was let through.
@@ -43,8 +43,6 @@ pub enum BunkerEffect {
 pub struct Admission {
     /// The request event.
     pub event: EventId,
-    /// What is to be done.
-    pub operation: Operation,
     connection: ConnectionId,
     client: PublicKey,
     created_at_s: u64,
@@ -154,7 +152,6 @@ impl HolderState {
                 ));
                 let admission = Admission {
                     event: event.id,
-                    operation,
                     connection: id,
                     client: event.pubkey,
                     created_at_s: event.created_at,
@@ -163,7 +160,7 @@ impl HolderState {
                 };
                 Ok(Step {
                     mutations,
-                    effect: BunkerEffect::Perform(Box::new(admission)),
+                    effect: BunkerEffect::Perform(Box::new(admission), operation),
                 })
             }
         }
