@@ -1,3 +1,40 @@
 //! `passport`, the native client.
+//!
+//! It is the person's own device: keys are made and split here, the owner key signs here, and the password is
+//! turned into a login secret here. What leaves is public, sealed to one holder, or signed.
+//!
+//! Exit codes: 0 done, 1 refused or failed, 2 wrong usage.
 
-fn main() {}
+mod access;
+mod args;
+mod calendar;
+mod commands;
+mod device;
+mod failure;
+mod home;
+mod identity;
+mod kit;
+mod output;
+mod owner;
+mod platform;
+mod prompt;
+mod server;
+mod session;
+mod wire;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let cli = match args::parse(std::env::args_os()) {
+        Ok(cli) => cli,
+        Err(stop) => return stop.show(),
+    };
+    let output = output::Output::new(cli.json);
+    match commands::run(cli.command, &output) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            output.failure(&failure);
+            failure.exit_code()
+        }
+    }
+}

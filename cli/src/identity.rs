@@ -1,0 +1,104 @@
+//! Which of the account's keys a command is about.
+
+use bunker_core::nip19;
+use clap::Args;
+
+use crate::{
+    device::Holders,
+    failure::Failure,
+    output::plain,
+    server::{Call, Method, Server},
+    session::{KnownKey, Session},
+    wire::{HolderList, KeyDetail, KeyList, KeyView},
+};
+
+/// Names one key.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct KeyName {
+    /// Which key: its npub, public key, group id or label. Not needed while you have one
+    #[arg(long, value_name = "KEY")]
+    key: Option<String>,
+}
+
+impl KeyName {
+    /// The key meant, which has to be exactly one.
+    pub(crate) fn one(&self, session: &mut Session) -> Result<KeyView, Failure> {
+        let mut keys = self.all(session)?;
+        match (keys.pop(), keys.is_empty()) {
+            (Some(key), true) => Ok(key),
+            (Some(last), false) => {
+                keys.push(last);
+                let names: Vec<_> = keys.iter().map(|key| format!("  {}", line(key))).collect();
+                Err(Failure::Usage(format!("Several keys fit. Say which with --key:\n{}", names.join("\n"))))
+            }
+            (None, _) => Err(Failure::stopped(
+                "no_key",
+                "This account has no key yet. Make one: passport key create, or passport key import",
+            )),
+        }
+    }
+
+    /// The keys meant: those that are named, or all.
+    pub(crate) fn all(&self, session: &mut Session) -> Result<Vec<KeyView>, Failure> {
+        let keys = list(session)?;
+        let Some(name) = &self.key else {
+            return Ok(keys);
+        };
+        let fits = |key: &KeyView| {
+            *name == key.npub || *name == key.pubkey.to_string() || *name == key.group.to_string() || *name == key.label
+        };
+        let keys: Vec<_> = keys.into_iter().filter(fits).collect();
+        if keys.is_empty() {
+            Err(Failure::stopped("no_such_key", "This account has no key of that name. See: passport key list"))
+        } else {
+            Ok(keys)
+        }
+    }
+}
+
+/// The account's keys, each held against what this device knows of it.
+pub(crate) fn list(session: &mut Session) -> Result<Vec<KeyView>, Failure> {
+    let list: KeyList = session.get("/keys")?;
+    for key in &list.keys {
+        recognise(session, key)?;
+    }
+    Ok(list.keys)
+}
+
+/// The number of a key's last statement. The group has to be the one that the key is.
+pub(crate) fn last_seq(session: &mut Session, key: &KeyView) -> Result<u64, Failure> {
+    let detail: KeyDetail = session.get(&format!("/keys/{}", key.group))?;
+    let is_same = detail.public.group == key.group && detail.public.pubkey.as_bytes() == key.pubkey.as_bytes();
+    if is_same { Ok(detail.sequence) } else { Err(changed()) }
+}
+
+/// The server-side holders.
+pub(crate) fn holders(server: &Server) -> Result<Holders, Failure> {
+    let list: HolderList = server.ask(&Call::new(Method::Get, "/holders"))?;
+    Holders::from_list(&list)
+}
+
+/// A key in one line.
+pub(crate) fn line(key: &KeyView) -> String {
+    format!("{}  {}", key.npub, plain(&key.label))
+}
+
+/// A group is one identity for ever. A server that gave another for the same group would have the owner sign about
+/// a key other than the one seen on the screen.
+fn recognise(session: &mut Session, key: &KeyView) -> Result<(), Failure> {
+    if key.npub != nip19::encode_npub(&key.pubkey) {
+        return Err(changed());
+    }
+    match session.known(&key.group) {
+        Some(known) if known.npub == key.npub => Ok(()),
+        Some(_) => Err(changed()),
+        None => session.remember(KnownKey { group: key.group, npub: key.npub.clone(), activity_seen: None }),
+    }
+}
+
+fn changed() -> Failure {
+    Failure::stopped(
+        "key_changed",
+        "The server names another identity for a key than before. Nothing was signed; ask whoever runs the server.",
+    )
+}

@@ -1,0 +1,24 @@
+//! The clock and the randomness of this device, and nothing else.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use rand_core::{CryptoRng, OsRng, RngCore};
+
+/// Unix seconds.
+#[allow(clippy::disallowed_methods)] // The one place that reads the clock.
+pub(crate) fn now_s() -> u64 {
+    // A clock before 1970 gives 0: every token is then taken as fresh and the server decides.
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
+
+/// The operating system's generator.
+pub(crate) fn rng() -> impl RngCore + CryptoRng {
+    OsRng
+}
+
+/// Fresh random bytes.
+pub(crate) fn random_bytes<const N: usize>() -> [u8; N] {
+    let mut bytes = [0; N];
+    rng().fill_bytes(&mut bytes);
+    bytes
+}

@@ -1,0 +1,239 @@
+//! This device's sign-in: which server, which account, the tokens, and the owner key sealed under the password.
+//!
+//! One file, replaced whole. A rotated refresh token is on the disk before it is used, since the server takes the
+//! old one for seconds only.
+
+mod file;
+
+use bunker_core::{audit::AuditHead, keys::PublicKey};
+use frost_wasm_core::{group::GroupId, kdf::KdfParams, login::LoginKeys, secret::SecretString};
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::{
+    failure::Failure,
+    home::Home,
+    owner::{OwnerKey, SealedOwner},
+    platform, prompt,
+    server::{Address, Call, Method, Server},
+    wire::{SignInReply, TokenReply, TokenRequest},
+};
+pub(crate) use file::{KnownKey, SignIn, Tokens};
+
+/// An access token with less than this left, in seconds, is renewed before it is used.
+const RENEW_BEFORE_S: u64 = 30;
+
+/// A device that is signed in.
+pub(crate) struct Session {
+    home: Home,
+    server: Server,
+    sign_in: SignIn,
+}
+
+impl Session {
+    /// The sign-in that is on this device.
+    pub(crate) fn resume() -> Result<Self, Failure> {
+        let home = Home::find()?;
+        let sign_in = file::read(&home)?.filter(|sign_in| sign_in.tokens.is_some()).ok_or_else(not_signed_in)?;
+        let server = Server::new(sign_in.server.clone());
+        Ok(Self { home, server, sign_in })
+    }
+
+    /// Signs in with what the password gives, and keeps it on this device.
+    pub(crate) fn open(
+        home: Home,
+        server: Server,
+        username: &str,
+        keys: &LoginKeys,
+        kdf: KdfParams,
+    ) -> Result<Self, Failure> {
+        let request = TokenRequest { username, password: keys.login_secret().expose_secret() };
+        let reply: SignInReply = server.ask(&Call::new(Method::Post, "/auth/token").json(&request)?)?;
+        let owner = SealedOwner { pubkey: reply.owner_pubkey, blob: reply.owner_blob, kdf };
+        if owner.blob.is_some() {
+            owner.open(keys)?;
+        }
+        let before = file::read(&home)?;
+        let known = match before {
+            Some(before) => {
+                let is_same = before.server == *server.address() && before.username == username;
+                if is_same {
+                    same_owner(&before, &owner)?;
+                }
+                end_before(&before);
+                if is_same { before.keys } else { Vec::new() }
+            }
+            None => Vec::new(),
+        };
+        let session = Self {
+            sign_in: SignIn {
+                server: server.address().clone(),
+                username: username.to_owned(),
+                owner: Some(owner),
+                tokens: Some(tokens(reply.tokens)),
+                keys: known,
+            },
+            home,
+            server,
+        };
+        session.keep()?;
+        Ok(session)
+    }
+
+    /// The account's name.
+    pub(crate) fn username(&self) -> &str {
+        &self.sign_in.username
+    }
+
+    /// The server.
+    pub(crate) fn server(&self) -> &Server {
+        &self.server
+    }
+
+    /// The account's owner key as the server names it.
+    pub(crate) fn owner_pubkey(&self) -> Option<PublicKey> {
+        self.sign_in.owner.as_ref().map(|owner| owner.pubkey)
+    }
+
+    /// The owner key, opened with the password that a person types or the environment has.
+    pub(crate) fn unlock_owner(&self) -> Result<OwnerKey, Failure> {
+        let owner = self.sign_in.owner.as_ref().ok_or_else(not_signed_in)?;
+        let password = prompt::PASSWORD.ask(self.username())?;
+        owner.unlock(&password)
+    }
+
+    /// Reads.
+    pub(crate) fn get<T: DeserializeOwned>(&mut self, path: &str) -> Result<T, Failure> {
+        self.authorised(|server, token| server.ask(&Call::new(Method::Get, path).token(token)))
+    }
+
+    /// Sends a request that is safe to repeat, as everything signed is. When its outcome is unknown it is sent
+    /// once more.
+    pub(crate) fn send<B: Serialize, T: DeserializeOwned>(
+        &mut self,
+        method: Method,
+        path: &str,
+        body: &B,
+    ) -> Result<T, Failure> {
+        let mut attempt =
+            || self.authorised(|server, token| server.ask(&Call::new(method, path).token(token).json(body)?));
+        match attempt() {
+            Err(failure) if failure.is_outcome_unknown() => attempt(),
+            outcome => outcome,
+        }
+    }
+
+    /// What this device knows about a key.
+    pub(crate) fn known(&self, group: &GroupId) -> Option<&KnownKey> {
+        self.sign_in.keys.iter().find(|key| key.group == *group)
+    }
+
+    /// Keeps what this device knows about a key.
+    pub(crate) fn remember(&mut self, key: KnownKey) -> Result<(), Failure> {
+        self.sign_in.keys.retain(|known| known.group != key.group);
+        self.sign_in.keys.push(key);
+        self.keep()
+    }
+
+    /// Keeps how far a key's activity was seen.
+    pub(crate) fn remember_activity(&mut self, group: &GroupId, head: AuditHead) -> Result<(), Failure> {
+        for key in &mut self.sign_in.keys {
+            if key.group == *group {
+                key.activity_seen = Some(head);
+            }
+        }
+        self.keep()
+    }
+
+    /// Ends the sign-in here, and on the server if it can be reached; `false` when it can't.
+    pub(crate) fn close(mut self) -> Result<bool, Failure> {
+        let told = match &self.sign_in.tokens {
+            Some(tokens) => self.server.tell(&Call::new(Method::Post, "/auth/logout").token(&tokens.refresh_token)),
+            None => Ok(()),
+        };
+        self.sign_in.tokens = None;
+        if let Some(owner) = &mut self.sign_in.owner {
+            owner.blob = None;
+        }
+        self.keep()?;
+        match told {
+            Ok(()) => Ok(true),
+            // A token that the server does not take any more is as good as ended.
+            Err(failure) if failure.is_unauthorized() => Ok(true),
+            Err(_) => Ok(false),
+        }
+    }
+
+    fn authorised<T>(&mut self, ask: impl Fn(&Server, &SecretString) -> Result<T, Failure>) -> Result<T, Failure> {
+        let soon = platform::now_s().saturating_add(RENEW_BEFORE_S);
+        let is_stale = self.tokens()?.access_expires_at_s <= soon;
+        if is_stale {
+            self.renew()?;
+        }
+        match ask(&self.server, &self.tokens()?.access_token) {
+            // Our clock may be wrong, or the server's keys new.
+            Err(failure) if failure.is_unauthorized() && !is_stale => {
+                self.renew()?;
+                ask(&self.server, &self.tokens()?.access_token)
+            }
+            outcome => outcome,
+        }
+    }
+
+    fn renew(&mut self) -> Result<(), Failure> {
+        let refresh = &self.tokens()?.refresh_token;
+        let call = Call::new(Method::Post, "/auth/refresh").token(refresh);
+        let reply: TokenReply = self.server.ask(&call).map_err(|failure| {
+            if failure.is_unauthorized() {
+                Failure::stopped("signed_out", "This device's sign-in has ended. Sign in again: passport login")
+            } else {
+                failure
+            }
+        })?;
+        self.sign_in.tokens = Some(tokens(reply));
+        self.keep()
+    }
+
+    fn tokens(&self) -> Result<&Tokens, Failure> {
+        self.sign_in.tokens.as_ref().ok_or_else(not_signed_in)
+    }
+
+    fn keep(&self) -> Result<(), Failure> {
+        file::write(&self.home, &self.sign_in)
+    }
+}
+
+/// The account that was last used on this device, signed in or not.
+pub(crate) fn last_account(home: &Home) -> Result<Option<(Address, String)>, Failure> {
+    Ok(file::read(home)?.map(|sign_in| (sign_in.server, sign_in.username)))
+}
+
+fn tokens(reply: TokenReply) -> Tokens {
+    Tokens {
+        access_expires_at_s: platform::now_s().saturating_add(reply.expires_in),
+        access_token: SecretString::from(reply.access_token),
+        refresh_token: SecretString::from(reply.refresh_token),
+    }
+}
+
+/// The sign-in that is replaced would go on at its server. Best effort: it ends by itself within days.
+fn end_before(before: &SignIn) {
+    if let Some(tokens) = &before.tokens {
+        let call = Call::new(Method::Post, "/auth/logout").token(&tokens.refresh_token);
+        let _ = Server::new(before.server.clone()).tell(&call);
+    }
+}
+
+/// The owner of an account does not change from one sign-in to the next.
+fn same_owner(before: &SignIn, now: &SealedOwner) -> Result<(), Failure> {
+    match &before.owner {
+        Some(owner) if owner.pubkey != now.pubkey => Err(Failure::stopped(
+            "owner_changed",
+            "The server names another owner key for this account than before. Do not go on; ask whoever runs the server.",
+        )),
+        Some(_) | None => Ok(()),
+    }
+}
+
+fn not_signed_in() -> Failure {
+    Failure::stopped("not_signed_in", "Nobody is signed in on this device. Use: passport login, or passport register")
+}
