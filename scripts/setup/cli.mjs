@@ -27,10 +27,10 @@ export async function buildCli(kit) {
 /**
  * @typedef {object} Account what `passport quickstart --json` prints
  * @property {string} username
- * @property {string} group
  * @property {string} pubkey the identity's key, 64 hex digits
  * @property {string} npub
  * @property {string} bunker_url with the connection's secret
+ * @property {string} recovery_kit path of the file
  */
 
 /**
@@ -38,8 +38,10 @@ export async function buildCli(kit) {
  * @param {string} program from {@link buildCli}
  * @param {string} url the server
  * @param {string} folder where the client may keep its files
+ * @param {Record<string, string>} [answers] environment that answers what it would ask; made up when absent
  * @returns {Promise<Account>}
  */
-export async function quickstart(program, url, folder) {
-  return JSON.parse(await run(program, ["quickstart", "--server", url, "--json"], { cwd: folder, env: { PASSPORT_HOME: folder } }));
+export async function quickstart(program, url, folder, answers = {}) {
+  const args = ["quickstart", "--server", url, "--json"];
+  return JSON.parse(await run(program, args, { cwd: folder, env: { ...answers, PASSPORT_HOME: folder } }));
 }
