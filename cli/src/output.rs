@@ -48,17 +48,17 @@ impl Output {
 
     /// Tells why the command ended early.
     pub(crate) fn failure(&self, failure: &Failure) {
-        let detail = plain(&failure.to_string());
+        let (detail, code) = (plain(&failure.to_string()), plain(failure.code()));
         match failure {
-            Failure::Refused { request_id: Some(id), .. } => {
-                to_stderr(&format!("error: {detail} [{}; request_id {}]", plain(failure.code()), plain(id)))
+            // What fails on the server is found there by this name.
+            Failure::Refused { status: 500.., request_id: Some(id), .. } => {
+                to_stderr(&format!("error: {detail} [{code}; request_id {}]", plain(id)))
             }
             Failure::Refused { .. } | Failure::Unreachable(_) | Failure::Stopped { .. } => {
-                to_stderr(&format!("error: {detail} [{}]", plain(failure.code())));
+                to_stderr(&format!("error: {detail} [{code}]"));
             }
-            Failure::Usage(_) => {
-                to_stderr(&format!("error: {detail}"));
-            }
+            // Our own words, of several lines at times.
+            Failure::Usage(text) => to_stderr(&format!("error: {text}")),
         }
     }
 }
