@@ -127,13 +127,23 @@ async fn observe(
 #[derive(Debug, Clone)]
 pub struct Bindings(pub Env);
 
+impl Bindings {
+    /// Those that came with a request.
+    ///
+    /// # Errors
+    /// `internal` when none came.
+    pub fn of(extensions: &http::Extensions) -> Result<Self, Problem> {
+        let env = extensions.get::<Env>().cloned();
+        env.map(Self)
+            .ok_or_else(|| Problem::internal("a request without bindings"))
+    }
+}
+
 impl<S: Sync> FromRequestParts<S> for Bindings {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-        let env = parts.extensions.get::<Env>().cloned();
-        env.map(Self)
-            .ok_or_else(|| Problem::internal("a request without bindings"))
+        Self::of(&parts.extensions)
     }
 }
 
@@ -147,9 +157,8 @@ impl Database {
     /// # Errors
     /// `unavailable` when there is none.
     pub fn of(parts: &Parts) -> Result<Self, Problem> {
-        let env = parts.extensions.get::<Env>();
-        let env = env.ok_or_else(|| Problem::internal("a request without bindings"))?;
-        Ok(Self(D1Store::open(env)?))
+        let Bindings(env) = Bindings::of(&parts.extensions)?;
+        Ok(Self(D1Store::open(&env)?))
     }
 }
 

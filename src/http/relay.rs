@@ -34,7 +34,6 @@ const NIP11: &str = "application/nostr+json";
 #[worker::send]
 pub async fn relay(
     State(app): State<App>,
-    Bindings(env): Bindings,
     Path(bunker_id): Path<String>,
     request: Request,
 ) -> Result<Response, Problem> {
@@ -48,6 +47,7 @@ pub async fn relay(
             "This is a Nostr relay: open it as a web socket, or ask for application/nostr+json.",
         ));
     }
+    let Bindings(env) = Bindings::of(request.extensions())?;
     let request = worker::Request::try_from(request.map(|_: Body| worker::Body::empty())).map_err(
         |error| Problem::internal(format!("the request could not be passed on: {error}")),
     )?;
