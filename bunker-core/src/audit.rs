@@ -41,9 +41,7 @@ impl<'de> Deserialize<'de> for AuditHash {
         let is_lowercase = !text.bytes().any(|byte| byte.is_ascii_uppercase());
         match hex::decode_to_slice(&text, &mut bytes) {
             Ok(()) if is_lowercase => Ok(Self(bytes)),
-            _ => Err(serde::de::Error::custom(
-                "an audit hash is 64 lowercase hex characters",
-            )),
+            _ => Err(serde::de::Error::custom("an audit hash is 64 lowercase hex characters")),
         }
     }
 }
@@ -132,10 +130,7 @@ pub struct AuditHead {
 
 impl Default for AuditHead {
     fn default() -> Self {
-        Self {
-            n: 0,
-            hash: AuditHash::GENESIS,
-        }
+        Self { n: 0, hash: AuditHash::GENESIS }
     }
 }
 
@@ -163,9 +158,7 @@ pub enum ChainError {
         n: u64,
     },
     /// The chain ends elsewhere than at the expected head.
-    #[error(
-        "the audit chain ends at record {found} instead of the expected end at record {expected}"
-    )]
+    #[error("the audit chain ends at record {found} instead of the expected end at record {expected}")]
     WrongHead {
         /// Position of the expected head.
         expected: u64,
@@ -179,13 +172,7 @@ impl AuditHead {
     pub fn append(&self, at_ms: u64, entry: Entry) -> AuditRecord {
         let n = self.n.saturating_add(1);
         let hash = record_hash(n, at_ms, &self.hash, &entry);
-        AuditRecord {
-            n,
-            at_ms,
-            prev: self.hash,
-            entry,
-            hash,
-        }
+        AuditRecord { n, at_ms, prev: self.hash, entry, hash }
     }
 
     /// Checks that a record follows, and gives the head after it.
@@ -195,10 +182,7 @@ impl AuditHead {
     pub fn follow(&self, record: &AuditRecord) -> Result<Self, ChainError> {
         let expected = self.n.saturating_add(1);
         if record.n != expected {
-            return Err(ChainError::Gap {
-                expected,
-                found: record.n,
-            });
+            return Err(ChainError::Gap { expected, found: record.n });
         }
         if record.prev != self.hash {
             return Err(ChainError::Unlinked { n: record.n });
@@ -213,10 +197,7 @@ impl AuditHead {
 impl AuditRecord {
     /// The chain's head when this record is the last.
     pub fn head(&self) -> AuditHead {
-        AuditHead {
-            n: self.n,
-            hash: self.hash,
-        }
+        AuditHead { n: self.n, hash: self.hash }
     }
 }
 
@@ -229,14 +210,9 @@ pub fn verify_chain<'a>(
     records: impl IntoIterator<Item = &'a AuditRecord>,
     expected: Option<AuditHead>,
 ) -> Result<AuditHead, ChainError> {
-    let end = records
-        .into_iter()
-        .try_fold(from, |head, record| head.follow(record))?;
+    let end = records.into_iter().try_fold(from, |head, record| head.follow(record))?;
     match expected {
-        Some(expected) if expected != end => Err(ChainError::WrongHead {
-            expected: expected.n,
-            found: end.n,
-        }),
+        Some(expected) if expected != end => Err(ChainError::WrongHead { expected: expected.n, found: end.n }),
         _ => Ok(end),
     }
 }
@@ -261,9 +237,7 @@ mod tests {
         let mut head = AuditHead::default();
         (0..length)
             .map(|at| {
-                let happening = Happening::RequestRefused {
-                    reason: format!("reason-{at}"),
-                };
+                let happening = Happening::RequestRefused { reason: format!("reason-{at}") };
                 let entry = Entry {
                     happening,
                     connection: None,
@@ -295,16 +269,10 @@ mod tests {
             let mut records = chain(5);
             records[at].at_ms += 1;
             let n = at as u64 + 1;
-            assert_eq!(
-                verify_chain(AuditHead::default(), &records, None),
-                Err(ChainError::Altered { n })
-            );
+            assert_eq!(verify_chain(AuditHead::default(), &records, None), Err(ChainError::Altered { n }));
             let mut records = chain(5);
             records[at].entry.kind = None;
-            assert_eq!(
-                verify_chain(AuditHead::default(), &records, None),
-                Err(ChainError::Altered { n })
-            );
+            assert_eq!(verify_chain(AuditHead::default(), &records, None), Err(ChainError::Altered { n }));
         }
     }
 
@@ -313,32 +281,17 @@ mod tests {
         let mut records = chain(5);
         records[1].at_ms += 1;
         records[1].hash = record_hash(2, records[1].at_ms, &records[1].prev, &records[1].entry);
-        assert_eq!(
-            verify_chain(AuditHead::default(), &records, None),
-            Err(ChainError::Unlinked { n: 3 })
-        );
+        assert_eq!(verify_chain(AuditHead::default(), &records, None), Err(ChainError::Unlinked { n: 3 }));
     }
 
     #[test]
     fn a_removed_or_moved_record_is_found() {
         let mut records = chain(5);
         records.remove(2);
-        assert_eq!(
-            verify_chain(AuditHead::default(), &records, None),
-            Err(ChainError::Gap {
-                expected: 3,
-                found: 4
-            })
-        );
+        assert_eq!(verify_chain(AuditHead::default(), &records, None), Err(ChainError::Gap { expected: 3, found: 4 }));
         let mut records = chain(5);
         records.swap(1, 2);
-        assert_eq!(
-            verify_chain(AuditHead::default(), &records, None),
-            Err(ChainError::Gap {
-                expected: 2,
-                found: 3
-            })
-        );
+        assert_eq!(verify_chain(AuditHead::default(), &records, None), Err(ChainError::Gap { expected: 2, found: 3 }));
     }
 
     #[test]
@@ -347,12 +300,6 @@ mod tests {
         let head = records[4].head();
         records.pop();
         let error = verify_chain(AuditHead::default(), &records, Some(head));
-        assert_eq!(
-            error,
-            Err(ChainError::WrongHead {
-                expected: 5,
-                found: 4
-            })
-        );
+        assert_eq!(error, Err(ChainError::WrongHead { expected: 5, found: 4 }));
     }
 }

@@ -58,11 +58,7 @@ impl std::str::FromStr for ConnectionId {
         let mut bytes = [0; 16];
         hex::decode_to_slice(text, &mut bytes).map_err(|_| BadConnectionId)?;
         let id = Self(bytes);
-        if id.to_string() == text {
-            Ok(id)
-        } else {
-            Err(BadConnectionId)
-        }
+        if id.to_string() == text { Ok(id) } else { Err(BadConnectionId) }
     }
 }
 
@@ -74,9 +70,7 @@ impl Serialize for ConnectionId {
 
 impl<'de> Deserialize<'de> for ConnectionId {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?
-            .parse()
-            .map_err(serde::de::Error::custom)
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
     }
 }
 
@@ -107,9 +101,7 @@ impl<'de> Deserialize<'de> for SecretHash {
         let mut bytes = [0; 32];
         match hex::decode_to_slice(&text, &mut bytes) {
             Ok(()) if hex::encode(bytes) == text => Ok(Self(bytes)),
-            _ => Err(serde::de::Error::custom(
-                "a secret's hash is 64 lowercase hex characters",
-            )),
+            _ => Err(serde::de::Error::custom("a secret's hash is 64 lowercase hex characters")),
         }
     }
 }
@@ -189,33 +181,19 @@ pub enum ConnectionError {
 impl Connection {
     /// A new connection from the owner's grant.
     pub(crate) fn granted(statement: &Statement, grant: &Grant) -> Self {
-        let record = ConnectionRecord {
-            grant: statement.event().clone(),
-            standing: Standing::AwaitingClient,
-        };
-        Self {
-            grant: grant.clone(),
-            record,
-        }
+        let record = ConnectionRecord { grant: statement.event().clone(), standing: Standing::AwaitingClient };
+        Self { grant: grant.clone(), record }
     }
 
     /// Reads a stored connection, checking the owner's signatures again.
     ///
     /// # Errors
     /// When a statement is not the owner's word about this group.
-    pub fn restore(
-        record: ConnectionRecord,
-        owner: &PublicKey,
-        group: &GroupId,
-    ) -> Result<Self, ConnectionError> {
+    pub fn restore(record: ConnectionRecord, owner: &PublicKey, group: &GroupId) -> Result<Self, ConnectionError> {
         let read = |event: &Event| -> Result<Verb, ConnectionError> {
             let statement = Statement::verify(event.clone())?;
             let is_ours = statement.owner() == owner && statement.group() == group;
-            if is_ours {
-                Ok(statement.into_verb())
-            } else {
-                Err(ConnectionError::Foreign)
-            }
+            if is_ours { Ok(statement.into_verb()) } else { Err(ConnectionError::Foreign) }
         };
         let Verb::Grant(grant) = read(&record.grant)? else {
             return Err(ConnectionError::Foreign);
@@ -271,13 +249,7 @@ impl Connection {
     }
 
     pub(crate) fn with_standing(&self, standing: Standing) -> Self {
-        Self {
-            grant: self.grant.clone(),
-            record: ConnectionRecord {
-                grant: self.record.grant.clone(),
-                standing,
-            },
-        }
+        Self { grant: self.grant.clone(), record: ConnectionRecord { grant: self.record.grant.clone(), standing } }
     }
 }
 

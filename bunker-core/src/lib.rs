@@ -13,12 +13,7 @@
 //! [NIP-44]: https://github.com/nostr-protocol/nips/blob/master/44.md
 //! [NIP-46]: https://github.com/nostr-protocol/nips/blob/master/46.md
 
-#![deny(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic
-)]
+#![deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
 pub mod audit;
 pub mod event;

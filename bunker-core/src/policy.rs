@@ -43,9 +43,7 @@ impl Permission {
 
     fn has_peer(self) -> bool {
         match self {
-            Self::Nip04Encrypt | Self::Nip04Decrypt | Self::Nip44Encrypt | Self::Nip44Decrypt => {
-                true
-            }
+            Self::Nip04Encrypt | Self::Nip04Decrypt | Self::Nip44Encrypt | Self::Nip44Decrypt => true,
             Self::GetPublicKey | Self::SignEvent => false,
         }
     }
@@ -136,17 +134,13 @@ pub enum PolicyError {
     #[error("a policy has at most {MAX_RULES} rules")]
     TooManyRules,
     /// A list is empty or longer than [`MAX_ITEMS_PER_RULE`].
-    #[error(
-        "rule {rule}: a list names 1 to {MAX_ITEMS_PER_RULE} things; for everything write \"all\""
-    )]
+    #[error("rule {rule}: a list names 1 to {MAX_ITEMS_PER_RULE} things; for everything write \"all\"")]
     BadList {
         /// Position of the rule, from 0.
         rule: usize,
     },
     /// The rule restricts kinds of methods that have none, or peers likewise.
-    #[error(
-        "rule {rule} can never match as written: kinds belong to sign_event, peers to nip04 and nip44 methods"
-    )]
+    #[error("rule {rule} can never match as written: kinds belong to sign_event, peers to nip04 and nip44 methods")]
     NeverMatches {
         /// Position of the rule, from 0.
         rule: usize,
@@ -189,10 +183,7 @@ impl Policy {
         if self.rules.len() > MAX_RULES {
             return Err(PolicyError::TooManyRules);
         }
-        self.rules
-            .iter()
-            .enumerate()
-            .try_for_each(|(rule, it)| it.validate(rule))
+        self.rules.iter().enumerate().try_for_each(|(rule, it)| it.validate(rule))
     }
 
     /// Decides; `used` holds the count of each rule by position. On success gives the position of the allow
@@ -201,18 +192,12 @@ impl Policy {
     /// # Errors
     /// Why not.
     pub fn decide(&self, ask: &Ask, used: &[u32]) -> Result<usize, Denied> {
-        let matching = || {
-            self.rules
-                .iter()
-                .enumerate()
-                .filter(|(_, rule)| rule.matches(ask))
-        };
+        let matching = || self.rules.iter().enumerate().filter(|(_, rule)| rule.matches(ask));
         if matching().any(|(_, rule)| rule.effect == RuleEffect::Deny) {
             return Err(Denied::Forbidden);
         }
-        let left = |rule: usize, uses: Option<u32>| {
-            uses.is_none_or(|limit| used.get(rule).copied().unwrap_or(0) < limit)
-        };
+        let left =
+            |rule: usize, uses: Option<u32>| uses.is_none_or(|limit| used.get(rule).copied().unwrap_or(0) < limit);
         match matching().find(|(rule, it)| left(*rule, it.uses)) {
             Some((rule, _)) => Ok(rule),
             None if matching().next().is_some() => Err(Denied::UsedUp),
@@ -237,16 +222,8 @@ impl Rule {
     }
 
     fn validate(&self, rule: usize) -> Result<(), PolicyError> {
-        let lengths = [
-            self.methods.listed(),
-            self.kinds.listed(),
-            self.peers.listed(),
-        ];
-        if lengths
-            .into_iter()
-            .flatten()
-            .any(|length| length == 0 || length > MAX_ITEMS_PER_RULE)
-        {
+        let lengths = [self.methods.listed(), self.kinds.listed(), self.peers.listed()];
+        if lengths.into_iter().flatten().any(|length| length == 0 || length > MAX_ITEMS_PER_RULE) {
             return Err(PolicyError::BadList { rule });
         }
         let every = |has: fn(Permission) -> bool| match &self.methods {
@@ -311,11 +288,7 @@ mod tests {
     use super::*;
 
     fn sign(kind: u16) -> Ask {
-        Ask {
-            permission: Permission::SignEvent,
-            kind: Some(kind),
-            peer: None,
-        }
+        Ask { permission: Permission::SignEvent, kind: Some(kind), peer: None }
     }
 
     fn policy(json: &str) -> Policy {
@@ -326,21 +299,15 @@ mod tests {
 
     #[test]
     fn an_empty_policy_allows_nothing() {
-        assert_eq!(
-            Policy::default().decide(&sign(1), &[]),
-            Err(Denied::NotGranted)
-        );
-        let ask = Ask {
-            permission: Permission::GetPublicKey,
-            kind: None,
-            peer: None,
-        };
+        assert_eq!(Policy::default().decide(&sign(1), &[]), Err(Denied::NotGranted));
+        let ask = Ask { permission: Permission::GetPublicKey, kind: None, peer: None };
         assert_eq!(Policy::default().decide(&ask, &[]), Err(Denied::NotGranted));
     }
 
     #[test]
     fn a_deny_rule_wins_wherever_it_stands() {
-        let text = r#"{"rules":[{"effect":"allow","methods":"all"},{"effect":"deny","methods":["sign_event"],"kinds":[0]}]}"#;
+        let text =
+            r#"{"rules":[{"effect":"allow","methods":"all"},{"effect":"deny","methods":["sign_event"],"kinds":[0]}]}"#;
         let mut rules = policy(text);
         for _ in 0..2 {
             assert_eq!(rules.decide(&sign(0), &[]), Err(Denied::Forbidden));
@@ -351,12 +318,7 @@ mod tests {
 
     #[test]
     fn a_rule_that_can_never_match_is_refused() {
-        let refused = |text: &str| {
-            serde_json::from_str::<Policy>(text)
-                .unwrap()
-                .validate()
-                .unwrap_err()
-        };
+        let refused = |text: &str| serde_json::from_str::<Policy>(text).unwrap().validate().unwrap_err();
         for text in [
             r#"{"rules":[{"effect":"deny","methods":"all","kinds":[4]}]}"#,
             r#"{"rules":[{"effect":"deny","methods":["nip44_decrypt"],"kinds":[4]}]}"#,
@@ -370,31 +332,14 @@ mod tests {
         ] {
             assert_eq!(refused(text), PolicyError::BadList { rule: 0 });
         }
-        assert!(
-            serde_json::from_str::<Policy>(
-                r#"{"rules":[{"effect":"allow","methods":["sing_event"]}]}"#
-            )
-            .is_err()
-        );
-        assert!(
-            serde_json::from_str::<Policy>(
-                r#"{"rules":[{"effect":"allow","methods":"everything"}]}"#
-            )
-            .is_err()
-        );
-        assert!(
-            serde_json::from_str::<Policy>(
-                r#"{"rules":[{"effect":"deny","methods":"all","kind":[4]}]}"#
-            )
-            .is_err()
-        );
+        assert!(serde_json::from_str::<Policy>(r#"{"rules":[{"effect":"allow","methods":["sing_event"]}]}"#).is_err());
+        assert!(serde_json::from_str::<Policy>(r#"{"rules":[{"effect":"allow","methods":"everything"}]}"#).is_err());
+        assert!(serde_json::from_str::<Policy>(r#"{"rules":[{"effect":"deny","methods":"all","kind":[4]}]}"#).is_err());
     }
 
     #[test]
     fn a_limited_rule_is_used_up() {
-        let rules = policy(
-            r#"{"rules":[{"effect":"allow","methods":["sign_event"],"kinds":[1],"uses":2}]}"#,
-        );
+        let rules = policy(r#"{"rules":[{"effect":"allow","methods":["sign_event"],"kinds":[1],"uses":2}]}"#);
         assert_eq!(rules.decide(&sign(1), &[1]), Ok(0));
         assert_eq!(rules.decide(&sign(1), &[2]), Err(Denied::UsedUp));
         assert_eq!(rules.decide(&sign(7), &[0]), Err(Denied::NotGranted));
@@ -412,10 +357,7 @@ mod tests {
     #[test]
     fn a_policy_reads_back_as_it_was_written() {
         let text = serde_json::to_string(&Policy::everything()).unwrap();
-        assert_eq!(
-            text,
-            r#"{"rules":[{"effect":"allow","methods":"all","kinds":"all","peers":"all","uses":null}]}"#
-        );
+        assert_eq!(text, r#"{"rules":[{"effect":"allow","methods":"all","kinds":"all","peers":"all","uses":null}]}"#);
         assert_eq!(policy(&text), Policy::everything());
     }
 }

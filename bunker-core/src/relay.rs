@@ -60,9 +60,7 @@ pub enum Incoming {
 /// Reads one text frame of a socket that has `subscriptions`. Total: every frame has an answer.
 pub fn receive(subscriptions: &Subscriptions, frame: &str) -> Incoming {
     if frame.len() > MAX_FRAME_BYTES {
-        return Incoming::Reply(notice(&format!(
-            "invalid: a frame is at most {MAX_FRAME_BYTES} bytes"
-        )));
+        return Incoming::Reply(notice(&format!("invalid: a frame is at most {MAX_FRAME_BYTES} bytes")));
     }
     let Ok(Value::Array(parts)) = serde_json::from_str::<Value>(frame) else {
         return Incoming::Reply(notice("invalid: a message is a JSON array"));
@@ -78,18 +76,12 @@ pub fn receive(subscriptions: &Subscriptions, frame: &str) -> Incoming {
         }
         (Some("AUTH"), Some(event)) => {
             let id = event.get("id").and_then(Value::as_str).unwrap_or_default();
-            Incoming::Reply(ok_text(
-                id,
-                false,
-                "unsupported: this relay does not ask for AUTH",
-            ))
+            Incoming::Reply(ok_text(id, false, "unsupported: this relay does not ask for AUTH"))
         }
-        (Some("EVENT" | "REQ" | "CLOSE" | "AUTH"), _) => Incoming::Reply(notice(
-            "invalid: the message lacks its second element or it has the wrong type",
-        )),
-        (Some(_), _) => {
-            Incoming::Reply(notice("unsupported: this relay knows EVENT, REQ and CLOSE"))
+        (Some("EVENT" | "REQ" | "CLOSE" | "AUTH"), _) => {
+            Incoming::Reply(notice("invalid: the message lacks its second element or it has the wrong type"))
         }
+        (Some(_), _) => Incoming::Reply(notice("unsupported: this relay knows EVENT, REQ and CLOSE")),
         (None, _) => Incoming::Reply(notice("invalid: a message begins with its type")),
     }
 }
@@ -98,17 +90,14 @@ fn receive_event(event: Value) -> Incoming {
     let id = event.get("id").and_then(Value::as_str).map(str::to_owned);
     match (serde_json::from_value::<Event>(event), id) {
         (Ok(event), _) => Incoming::Event(Box::new(event)),
-        (Err(error), Some(id)) if id.len() == 64 => {
-            Incoming::Reply(ok_text(&id, false, &format!("invalid: {error}")))
-        }
+        (Err(error), Some(id)) if id.len() == 64 => Incoming::Reply(ok_text(&id, false, &format!("invalid: {error}"))),
         (Err(error), _) => Incoming::Reply(notice(&format!("invalid: {error}"))),
     }
 }
 
 fn subscribe(subscriptions: &Subscriptions, id: String, filters: Vec<Value>) -> Incoming {
     if id.is_empty() || id.chars().count() > MAX_SUBSCRIPTION_ID_CHARS {
-        let text =
-            format!("invalid: a subscription id has 1 to {MAX_SUBSCRIPTION_ID_CHARS} characters");
+        let text = format!("invalid: a subscription id has 1 to {MAX_SUBSCRIPTION_ID_CHARS} characters");
         return Incoming::Reply(notice(&text));
     }
     let refuse = |reason: &str| Incoming::Reply(closed(&id, reason));
@@ -126,9 +115,7 @@ fn subscribe(subscriptions: &Subscriptions, id: String, filters: Vec<Value>) -> 
     let mut next = subscriptions.clone();
     next.0.insert(id.clone(), interests);
     if next.0.len() > MAX_SUBSCRIPTIONS {
-        return refuse(&format!(
-            "rate-limited: at most {MAX_SUBSCRIPTIONS} subscriptions on one socket"
-        ));
+        return refuse(&format!("rate-limited: at most {MAX_SUBSCRIPTIONS} subscriptions on one socket"));
     }
     Incoming::Subscribed(next, Some(json!(["EOSE", id]).to_string()))
 }
@@ -138,26 +125,16 @@ struct NoRecipient;
 impl Interest {
     /// `None` when the filter can match nothing that this relay carries.
     fn of(filter: &Filter) -> Result<Option<Self>, NoRecipient> {
-        if filter
-            .kinds
-            .as_ref()
-            .is_some_and(|kinds| !kinds.contains(&nip46::KIND))
-        {
+        if filter.kinds.as_ref().is_some_and(|kinds| !kinds.contains(&nip46::KIND)) {
             return Ok(None);
         }
         let p = filter.tag('p').ok_or(NoRecipient)?;
         let p = p.iter().filter_map(|key| key.parse().ok()).collect();
-        Ok(Some(Self {
-            p,
-            authors: filter.authors.clone(),
-        }))
+        Ok(Some(Self { p, authors: filter.authors.clone() }))
     }
 
     fn matches(&self, event: &Event, recipient: &PublicKey) -> bool {
-        let from_author = self
-            .authors
-            .as_ref()
-            .is_none_or(|authors| authors.contains(&event.pubkey));
+        let from_author = self.authors.as_ref().is_none_or(|authors| authors.contains(&event.pubkey));
         self.p.contains(recipient) && from_author
     }
 }
@@ -169,11 +146,7 @@ impl Subscriptions {
         self.0
             .iter()
             .filter(move |(_, interests)| {
-                recipient.is_some_and(|key| {
-                    interests
-                        .iter()
-                        .any(|interest| interest.matches(event, &key))
-                })
+                recipient.is_some_and(|key| interests.iter().any(|interest| interest.matches(event, &key)))
             })
             .map(|(id, _)| id.as_str())
     }
@@ -192,14 +165,10 @@ pub enum NotTaken {
     #[error("blocked: no such connection here; check the bunker URL")]
     UnknownRecipient,
     /// Too old.
-    #[error(
-        "invalid: created_at is more than {MAX_AGE_S} seconds ago; check the clock of this device"
-    )]
+    #[error("invalid: created_at is more than {MAX_AGE_S} seconds ago; check the clock of this device")]
     Stale,
     /// Too far ahead.
-    #[error(
-        "invalid: created_at is more than {MAX_AHEAD_S} seconds ahead; check the clock of this device"
-    )]
+    #[error("invalid: created_at is more than {MAX_AHEAD_S} seconds ahead; check the clock of this device")]
     Ahead,
     /// Id or signature is wrong.
     #[error("invalid: {0}")]
@@ -210,11 +179,7 @@ pub enum NotTaken {
 ///
 /// # Errors
 /// What OK false says.
-pub fn admit(
-    event: Event,
-    now_s: u64,
-    is_ours: impl Fn(&PublicKey) -> bool,
-) -> Result<VerifiedEvent, NotTaken> {
+pub fn admit(event: Event, now_s: u64, is_ours: impl Fn(&PublicKey) -> bool) -> Result<VerifiedEvent, NotTaken> {
     if event.kind != nip46::KIND {
         return Err(NotTaken::Kind);
     }
@@ -231,10 +196,7 @@ pub fn admit(
 
 /// The key in an event's only `p` tag.
 pub fn recipient(event: &Event) -> Option<PublicKey> {
-    let mut recipients = event
-        .tags
-        .iter()
-        .filter(|tag| tag.first().is_some_and(|name| name == "p"));
+    let mut recipients = event.tags.iter().filter(|tag| tag.first().is_some_and(|name| name == "p"));
     match (recipients.next(), recipients.next()) {
         (Some(tag), None) => tag.get(1)?.parse().ok(),
         _ => None,

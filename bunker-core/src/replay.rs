@@ -78,11 +78,7 @@ impl ReplayWindow {
     /// Requests that can no longer be replayed, because their time is outside the window.
     pub fn expired(&self, now_s: u64) -> Vec<EventId> {
         let is_past = |seen: &Seen| freshness(seen.created_at_s, now_s) == Freshness::Stale;
-        self.seen
-            .iter()
-            .filter(|(_, seen)| is_past(seen))
-            .map(|(id, _)| *id)
-            .collect()
+        self.seen.iter().filter(|(_, seen)| is_past(seen)).map(|(id, _)| *id).collect()
     }
 
     /// True when nothing is remembered.
@@ -107,13 +103,7 @@ mod tests {
     fn a_request_is_forgotten_only_when_it_is_too_old_to_be_accepted() {
         let mut window = ReplayWindow::default();
         let request = EventId::from_bytes([7; 32]);
-        window.remember(
-            request,
-            Seen {
-                created_at_s: 1_000,
-                progress: Progress::Answered,
-            },
-        );
+        window.remember(request, Seen { created_at_s: 1_000, progress: Progress::Answered });
         for now_s in [0, 1_000, 1_000 + MAX_AGE_S] {
             assert_ne!(freshness(1_000, now_s), Freshness::Stale);
             assert!(window.expired(now_s).is_empty());

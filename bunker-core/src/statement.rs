@@ -63,9 +63,7 @@ pub enum StatementError {
     #[error("a statement is an event of kind {STATEMENT_KIND} without tags")]
     NotAStatement,
     /// A version from the future, or none.
-    #[error(
-        "statement version {0} is not known here; this server knows version {STATEMENT_VERSION}"
-    )]
+    #[error("statement version {0} is not known here; this server knows version {STATEMENT_VERSION}")]
     UnknownVersion(u64),
     /// A verb that this version does not have.
     #[error("statement verb {0:?} is not known here")]
@@ -133,25 +131,16 @@ impl Statement {
             return Err(StatementError::NotAStatement);
         }
         let (group, seq, verb) = parse(&event.content)?;
-        Ok(Self {
-            event,
-            group,
-            seq,
-            verb,
-        })
+        Ok(Self { event, group, seq, verb })
     }
 
     /// The event to be signed by the owner key for a verb.
     pub fn template(group: GroupId, seq: u64, verb: &Verb, created_at_s: u64) -> Template {
         let (v, name) = (STATEMENT_VERSION, verb.name().to_owned());
         let content = match verb {
-            Verb::CreateGroup(public) => encode(&CreateGroupContent {
-                v,
-                group,
-                seq,
-                verb: name,
-                public: public.clone(),
-            }),
+            Verb::CreateGroup(public) => {
+                encode(&CreateGroupContent { v, group, seq, verb: name, public: public.clone() })
+            }
             Verb::Grant(grant) => encode(&GrantContent {
                 v,
                 group,
@@ -164,20 +153,11 @@ impl Statement {
                 policy: grant.policy.clone(),
                 expires_at: grant.expires_at,
             }),
-            Verb::Revoke { connection } => encode(&RevokeContent {
-                v,
-                group,
-                seq,
-                verb: name,
-                connection: *connection,
-            }),
+            Verb::Revoke { connection } => {
+                encode(&RevokeContent { v, group, seq, verb: name, connection: *connection })
+            }
         };
-        Template {
-            created_at: created_at_s,
-            kind: STATEMENT_KIND,
-            tags: Vec::new(),
-            content,
-        }
+        Template { created_at: created_at_s, kind: STATEMENT_KIND, tags: Vec::new(), content }
     }
 
     /// The key that signed it. Whether that is the group's owner is for the holder to say.
@@ -234,9 +214,7 @@ fn parse(content: &str) -> Result<(GroupId, u64, Verb), StatementError> {
             let it: GrantContent = decode(content)?;
             it.policy.validate()?;
             if it.label.len() > MAX_LABEL_BYTES {
-                return Err(StatementError::Content(format!(
-                    "label is longer than {MAX_LABEL_BYTES} bytes"
-                )));
+                return Err(StatementError::Content(format!("label is longer than {MAX_LABEL_BYTES} bytes")));
             }
             let grant = Grant {
                 connection: it.connection,
@@ -250,17 +228,9 @@ fn parse(content: &str) -> Result<(GroupId, u64, Verb), StatementError> {
         }
         "revoke" => {
             let it: RevokeContent = decode(content)?;
-            Ok((
-                it.group,
-                it.seq,
-                Verb::Revoke {
-                    connection: it.connection,
-                },
-            ))
+            Ok((it.group, it.seq, Verb::Revoke { connection: it.connection }))
         }
-        _ => Err(StatementError::UnknownVerb(
-            header.verb.chars().take(32).collect(),
-        )),
+        _ => Err(StatementError::UnknownVerb(header.verb.chars().take(32).collect())),
     }
 }
 

@@ -32,19 +32,9 @@ pub struct Pending(Waiting);
 #[derive(Debug)]
 enum Waiting {
     Record,
-    Sign {
-        nonces: SigningNonces,
-        template: Template,
-        id: EventId,
-    },
-    Encrypt {
-        ecdh: OwnPart,
-        plaintext: Plaintext,
-    },
-    Decrypt {
-        ecdh: OwnPart,
-        ciphertext: String,
-    },
+    Sign { nonces: SigningNonces, template: Template, id: EventId },
+    Encrypt { ecdh: OwnPart, plaintext: Plaintext },
+    Decrypt { ecdh: OwnPart, ciphertext: String },
 }
 
 #[derive(Debug)]
@@ -68,37 +58,19 @@ pub fn begin<R: RngCore + CryptoRng>(
         let peer = peer(&key).map_err(|error| Failure::new("bad_peer", error))?;
         let context = context(share, share.group().epoch, request, purpose);
         let part = ecdh::contribute(share, &peer, &context, rng).map_err(internal)?;
-        Ok(OwnPart {
-            peer,
-            context,
-            part,
-        })
+        Ok(OwnPart { peer, context, part })
     };
     let waiting = match operation {
         Operation::Connect | Operation::Logout => Waiting::Record,
-        Operation::Encrypt {
-            purpose,
-            peer,
-            plaintext,
-        } => Waiting::Encrypt {
-            ecdh: own_part(peer, purpose)?,
-            plaintext,
-        },
-        Operation::Decrypt {
-            purpose,
-            peer,
-            ciphertext,
-        } => Waiting::Decrypt {
-            ecdh: own_part(peer, purpose)?,
-            ciphertext,
-        },
+        Operation::Encrypt { purpose, peer, plaintext } => {
+            Waiting::Encrypt { ecdh: own_part(peer, purpose)?, plaintext }
+        }
+        Operation::Decrypt { purpose, peer, ciphertext } => {
+            Waiting::Decrypt { ecdh: own_part(peer, purpose)?, ciphertext }
+        }
         Operation::Sign { template, id } => {
             let (nonces, commitment) = sign::commit(share, rng).map_err(internal)?;
-            let pending = Pending(Waiting::Sign {
-                nonces,
-                template,
-                id,
-            });
+            let pending = Pending(Waiting::Sign { nonces, template, id });
             return Ok((pending, vec![(share.index(), commitment)]));
         }
     };
@@ -123,30 +95,18 @@ pub fn finish<R: RngCore + CryptoRng>(
     }
     match (pending.0, reply) {
         (Waiting::Record, ContributionReply::Recorded) => Ok(Answer::text("ack")),
-        (
-            Waiting::Sign {
-                nonces,
-                template,
-                id,
-            },
-            ContributionReply::Signed(contribution),
-        ) => signed(nonces, template, id, share, contribution),
+        (Waiting::Sign { nonces, template, id }, ContributionReply::Signed(contribution)) => {
+            signed(nonces, template, id, share, contribution)
+        }
         (Waiting::Encrypt { ecdh, plaintext }, ContributionReply::Ecdh(part)) => {
             encrypted(ecdh, plaintext, share, part, rng)
         }
         (Waiting::Decrypt { ecdh, ciphertext }, ContributionReply::Ecdh(part)) => {
             decrypted(ecdh, &ciphertext, share, part)
         }
-        (
-            Waiting::Record
-            | Waiting::Sign { .. }
-            | Waiting::Encrypt { .. }
-            | Waiting::Decrypt { .. },
-            _,
-        ) => Err(Failure::new(
-            "holder_misbehaved:cosigner",
-            "holder cosigner answered another question",
-        )),
+        (Waiting::Record | Waiting::Sign { .. } | Waiting::Encrypt { .. } | Waiting::Decrypt { .. }, _) => {
+            Err(Failure::new("holder_misbehaved:cosigner", "holder cosigner answered another question"))
+        }
     }
 }
 
@@ -175,10 +135,7 @@ fn signed(
     };
     let pubkey = crate::keys::PublicKey::from_bytes(*share.group().pubkey.as_bytes());
     let event = template.into_signed(pubkey, signature);
-    Ok(Answer {
-        result: Zeroizing::new(event.to_json()),
-        signed: Some(id),
-    })
+    Ok(Answer { result: Zeroizing::new(event.to_json()), signed: Some(id) })
 }
 
 fn encrypted<R: RngCore + CryptoRng>(
@@ -192,58 +149,38 @@ fn encrypted<R: RngCore + CryptoRng>(
     let shared = verified(&own, share, other)?;
     let text = plaintext.expose_secret();
     let ciphertext = match own.context.purpose {
-        Purpose::Nip44 => {
-            nip44::encrypt_random(&conversation(&shared), text, rng).map_err(cannot_encrypt)?
-        }
-        Purpose::Nip04 => {
-            nip04::encrypt_random(&secret(&shared), text, rng).map_err(cannot_encrypt)?
-        }
+        Purpose::Nip44 => nip44::encrypt_random(&conversation(&shared), text, rng).map_err(cannot_encrypt)?,
+        Purpose::Nip04 => nip04::encrypt_random(&secret(&shared), text, rng).map_err(cannot_encrypt)?,
     };
     Ok(Answer::text(&ciphertext))
 }
 
-fn decrypted(
-    own: OwnPart,
-    ciphertext: &str,
-    share: &KeyShare,
-    other: PartialEcdh,
-) -> Result<Answer, Failure> {
+fn decrypted(own: OwnPart, ciphertext: &str, share: &KeyShare, other: PartialEcdh) -> Result<Answer, Failure> {
     match own.context.purpose {
         Purpose::Nip44 => {
             let (peer, context, parts) = (own.peer, own.context, [own.part, other]);
-            let shared = ecdh::combine_unverified(share.group(), &context, &parts)
-                .map_err(|it| ecdh_failed(share, it))?;
-            nip44::decrypt(&conversation(&shared), ciphertext)
-                .map(Answer::secret)
-                .map_err(|error| {
-                    match ecdh::blame(share.group(), &peer, &context, &parts).as_slice() {
-                        [] => {
-                            Failure::new("cannot_decrypt", format_args!("cannot decrypt: {error}"))
-                        }
-                        culprits => blamed(share, culprits, "ECDH part"),
-                    }
-                })
+            let shared =
+                ecdh::combine_unverified(share.group(), &context, &parts).map_err(|it| ecdh_failed(share, it))?;
+            nip44::decrypt(&conversation(&shared), ciphertext).map(Answer::secret).map_err(|error| {
+                match ecdh::blame(share.group(), &peer, &context, &parts).as_slice() {
+                    [] => Failure::new("cannot_decrypt", format_args!("cannot decrypt: {error}")),
+                    culprits => blamed(share, culprits, "ECDH part"),
+                }
+            })
         }
         // NIP-04 has no authentication that a wrong part would fail.
         Purpose::Nip04 => {
             let shared = verified(&own, share, other)?;
             nip04::decrypt(&secret(&shared), ciphertext)
                 .map(Answer::secret)
-                .map_err(|error| {
-                    Failure::new("cannot_decrypt", format_args!("cannot decrypt: {error}"))
-                })
+                .map_err(|error| Failure::new("cannot_decrypt", format_args!("cannot decrypt: {error}")))
         }
     }
 }
 
 fn verified(own: &OwnPart, share: &KeyShare, other: PartialEcdh) -> Result<SharedX, Failure> {
-    ecdh::combine_verified(
-        share.group(),
-        &own.peer,
-        &own.context,
-        &[own.part.clone(), other],
-    )
-    .map_err(|error| ecdh_failed(share, error))
+    ecdh::combine_verified(share.group(), &own.peer, &own.context, &[own.part.clone(), other])
+        .map_err(|error| ecdh_failed(share, error))
 }
 
 fn ecdh_failed(share: &KeyShare, error: EcdhError) -> Failure {
@@ -259,11 +196,7 @@ fn ecdh_failed(share: &KeyShare, error: EcdhError) -> Failure {
 
 fn blamed(share: &KeyShare, culprits: &[HolderIndex], what: &str) -> Failure {
     let role = |index: &HolderIndex| share.group().holder(*index).map(|holder| holder.role);
-    let names: Vec<_> = culprits
-        .iter()
-        .filter_map(role)
-        .map(|role: HolderRole| role.to_string())
-        .collect();
+    let names: Vec<_> = culprits.iter().filter_map(role).map(|role: HolderRole| role.to_string()).collect();
     let names = names.join(", ");
     Failure {
         code: format!("holder_misbehaved:{names}"),
@@ -290,10 +223,7 @@ fn internal(error: impl std::fmt::Display) -> Failure {
 impl Failure {
     /// A failure with a stable code, and words for the person.
     pub fn new(code: &str, text: impl std::fmt::Display) -> Self {
-        Self {
-            code: code.to_owned(),
-            text: text.to_string(),
-        }
+        Self { code: code.to_owned(), text: text.to_string() }
     }
 }
 
@@ -303,9 +233,6 @@ impl Answer {
     }
 
     fn secret(result: String) -> Self {
-        Self {
-            result: Zeroizing::new(result),
-            signed: None,
-        }
+        Self { result: Zeroizing::new(result), signed: None }
     }
 }

@@ -48,16 +48,7 @@ pub fn contribute<R: RngCore + CryptoRng>(
             let contribution = sign::sign_last(share, epoch, id.as_bytes(), commitments, rng)?;
             Ok(ContributionReply::Signed(contribution))
         }
-        Operation::Encrypt {
-            purpose,
-            peer,
-            plaintext: _,
-        }
-        | Operation::Decrypt {
-            purpose,
-            peer,
-            ciphertext: _,
-        } => {
+        Operation::Encrypt { purpose, peer, plaintext: _ } | Operation::Decrypt { purpose, peer, ciphertext: _ } => {
             let context = context(share, epoch, request, *purpose);
             let part = ecdh::contribute(share, &self::peer(peer)?, &context, rng)?;
             Ok(ContributionReply::Ecdh(part))
@@ -66,18 +57,8 @@ pub fn contribute<R: RngCore + CryptoRng>(
 }
 
 /// What one shared point serves: this request and no other.
-pub(super) fn context(
-    share: &KeyShare,
-    epoch: u32,
-    request: &EventId,
-    purpose: Purpose,
-) -> Context {
-    Context {
-        group: share.group().group,
-        epoch,
-        session: *request.as_bytes(),
-        purpose,
-    }
+pub(super) fn context(share: &KeyShare, epoch: u32, request: &EventId, purpose: Purpose) -> Context {
+    Context { group: share.group().group, epoch, session: *request.as_bytes(), purpose }
 }
 
 pub(super) fn peer(key: &PublicKey) -> Result<Peer, PeerError> {

@@ -83,8 +83,7 @@ impl ContributionRequest {
     /// # Errors
     /// When it is not one.
     pub fn decode(text: &str) -> Result<Self, WireError> {
-        let mut body: Body =
-            serde_json::from_str(text).map_err(|error| WireError(error.to_string()))?;
+        let mut body: Body = serde_json::from_str(text).map_err(|error| WireError(error.to_string()))?;
         let key = Secret32::from_hex(&body.conversation_key);
         body.conversation_key.zeroize();
         let key = key.map_err(|_| WireError("conversation_key is not 64 hex characters".into()))?;

@@ -79,29 +79,16 @@ impl HolderState {
         ctx: &mut Ctx<'_, R>,
     ) -> Result<Step<BunkerEffect>, Unreadable> {
         let event = received.event;
-        if self
-            .replay
-            .get(&event.id)
-            .is_some_and(|seen| seen.progress == Progress::Answered)
-        {
-            return Ok(Step {
-                mutations: Vec::new(),
-                effect: BunkerEffect::Resend(event.id),
-            });
+        if self.replay.get(&event.id).is_some_and(|seen| seen.progress == Progress::Answered) {
+            return Ok(Step { mutations: Vec::new(), effect: BunkerEffect::Resend(event.id) });
         }
-        let Judgement {
-            connection,
-            request_id,
-            subject,
-            verdict,
-        } = self.judge(event, received.conversation, ctx.now_s())?;
+        let Judgement { connection, request_id, subject, verdict } =
+            self.judge(event, received.conversation, ctx.now_s())?;
         let id = connection.grant().connection;
         let allowed = match verdict {
             Ok(allowed) => allowed,
             Err(refusal) => {
-                let happening = Happening::RequestRefused {
-                    reason: refusal.code().to_owned(),
-                };
+                let happening = Happening::RequestRefused { reason: refusal.code().to_owned() };
                 let response = Response::error(request_id, refusal.to_string());
                 let audit = self.audit_request(ctx.now_ms, happening, id, event.id, subject);
                 return Ok(self.replied(Vec::new(), audit, response, received, ctx)?);
@@ -109,47 +96,22 @@ impl HolderState {
         };
         let mut mutations = Vec::new();
         if let Some(standing) = allowed.standing {
-            mutations.push(Mutation::Connection(Box::new(
-                connection.with_standing(standing),
-            )));
+            mutations.push(Mutation::Connection(Box::new(connection.with_standing(standing))));
         }
         if allowed.attempt == 1 {
-            mutations.push(Mutation::Usage(
-                id,
-                self.usage_of(&id).counted(ctx.now_s(), allowed.rule),
-            ));
+            mutations.push(Mutation::Usage(id, self.usage_of(&id).counted(ctx.now_s(), allowed.rule)));
         }
         match allowed.task {
             Task::Local(result) => {
                 let happening = Happening::RequestAnswered { signed: None };
                 let audit = self.audit_request(ctx.now_ms, happening, id, event.id, subject);
-                Ok(self.replied(
-                    mutations,
-                    audit,
-                    Response::ok(request_id, result),
-                    received,
-                    ctx,
-                )?)
+                Ok(self.replied(mutations, audit, Response::ok(request_id, result), received, ctx)?)
             }
             Task::Joint(operation) => {
-                let progress = Progress::Admitted {
-                    attempts: allowed.attempt,
-                };
-                mutations.push(Mutation::Seen(
-                    event.id,
-                    Seen {
-                        created_at_s: event.created_at,
-                        progress,
-                    },
-                ));
+                let progress = Progress::Admitted { attempts: allowed.attempt };
+                mutations.push(Mutation::Seen(event.id, Seen { created_at_s: event.created_at, progress }));
                 let happening = Happening::RequestAdmitted;
-                mutations.push(self.audit_request(
-                    ctx.now_ms,
-                    happening,
-                    id,
-                    event.id,
-                    subject.clone(),
-                ));
+                mutations.push(self.audit_request(ctx.now_ms, happening, id, event.id, subject.clone()));
                 let admission = Admission {
                     event: event.id,
                     connection: id,
@@ -158,10 +120,7 @@ impl HolderState {
                     request_id,
                     subject,
                 };
-                Ok(Step {
-                    mutations,
-                    effect: BunkerEffect::Perform(Box::new(admission), operation),
-                })
+                Ok(Step { mutations, effect: BunkerEffect::Perform(Box::new(admission), operation) })
             }
         }
     }
@@ -181,35 +140,15 @@ impl HolderState {
         let (happening, response) = match outcome {
             Ok(mut answer) => {
                 let result = std::mem::take(&mut *answer.result);
-                (
-                    Happening::RequestAnswered {
-                        signed: answer.signed,
-                    },
-                    Response::ok(admission.request_id, result),
-                )
+                (Happening::RequestAnswered { signed: answer.signed }, Response::ok(admission.request_id, result))
             }
-            Err(failure) => (
-                Happening::RequestFailed {
-                    reason: failure.code,
-                },
-                Response::error(admission.request_id, failure.text),
-            ),
+            Err(failure) => {
+                (Happening::RequestFailed { reason: failure.code }, Response::error(admission.request_id, failure.text))
+            }
         };
-        let audit = self.audit_request(
-            ctx.now_ms,
-            happening,
-            admission.connection,
-            admission.event,
-            admission.subject,
-        );
+        let audit = self.audit_request(ctx.now_ms, happening, admission.connection, admission.event, admission.subject);
         let reply = seal(response, transport, conversation, admission.client, ctx)?;
-        Ok(answered(
-            Vec::new(),
-            audit,
-            admission.event,
-            admission.created_at_s,
-            reply,
-        ))
+        Ok(answered(Vec::new(), audit, admission.event, admission.created_at_s, reply))
     }
 
     fn replied<R: RngCore + CryptoRng>(
@@ -221,20 +160,8 @@ impl HolderState {
         ctx: &mut Ctx<'_, R>,
     ) -> Result<Step<BunkerEffect>, SealError> {
         let event = received.event;
-        let reply = seal(
-            response,
-            received.transport,
-            received.conversation,
-            event.pubkey,
-            ctx,
-        )?;
-        Ok(answered(
-            mutations,
-            audit,
-            event.id,
-            event.created_at,
-            reply,
-        ))
+        let reply = seal(response, received.transport, received.conversation, event.pubkey, ctx)?;
+        Ok(answered(mutations, audit, event.id, event.created_at, reply))
     }
 
     pub(super) fn audit_request(
@@ -246,14 +173,7 @@ impl HolderState {
         subject: Subject,
     ) -> Mutation {
         let Subject { method, kind, peer } = subject;
-        let entry = Entry {
-            happening,
-            connection: Some(connection),
-            request: Some(request),
-            method,
-            kind,
-            peer,
-        };
+        let entry = Entry { happening, connection: Some(connection), request: Some(request), method, kind, peer };
         self.audit_entry(at_ms, entry)
     }
 }
@@ -265,19 +185,10 @@ fn answered(
     created_at_s: u64,
     reply: Event,
 ) -> Step<BunkerEffect> {
-    mutations.push(Mutation::Seen(
-        request,
-        Seen {
-            created_at_s,
-            progress: Progress::Answered,
-        },
-    ));
+    mutations.push(Mutation::Seen(request, Seen { created_at_s, progress: Progress::Answered }));
     mutations.push(audit);
     mutations.push(Mutation::Reply(request, Box::new(reply.clone())));
-    Step {
-        mutations,
-        effect: BunkerEffect::Send(Box::new(reply)),
-    }
+    Step { mutations, effect: BunkerEffect::Send(Box::new(reply)) }
 }
 
 fn seal<R: RngCore + CryptoRng>(
@@ -292,14 +203,7 @@ fn seal<R: RngCore + CryptoRng>(
         Ok(event) => Ok(event),
         Err(SealError::Encrypt(_)) => {
             let text = "the result is too long to be sent";
-            seal_response(
-                &Response::error(response.id(), text),
-                transport,
-                conversation,
-                client,
-                now_s,
-                ctx.rng,
-            )
+            seal_response(&Response::error(response.id(), text), transport, conversation, client, now_s, ctx.rng)
         }
         Err(error @ SealError::Key(_)) => Err(error),
     }

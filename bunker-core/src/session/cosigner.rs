@@ -33,50 +33,30 @@ impl HolderState {
         now_ms: u64,
     ) -> Result<Step<CosignerEffect>, Unreadable> {
         let now_s = now_ms / 1000;
-        let Judgement {
-            connection,
-            request_id: _,
-            subject,
-            verdict,
-        } = self.judge(event, conversation, now_s)?;
+        let Judgement { connection, request_id: _, subject, verdict } = self.judge(event, conversation, now_s)?;
         let id = connection.grant().connection;
         let verdict = verdict.and_then(|allowed| match allowed.task {
-            Task::Joint(operation) => {
-                Ok((operation, allowed.attempt, allowed.rule, allowed.standing))
-            }
+            Task::Joint(operation) => Ok((operation, allowed.attempt, allowed.rule, allowed.standing)),
             Task::Local(_) => Err(Refusal::NothingToContribute),
         });
         let (operation, attempt, rule, standing) = match verdict {
             Ok(allowed) => allowed,
             Err(refusal) => {
-                let happening = Happening::RequestRefused {
-                    reason: refusal.code().to_owned(),
-                };
+                let happening = Happening::RequestRefused { reason: refusal.code().to_owned() };
                 let audit = self.audit_request(now_ms, happening, id, event.id, subject);
-                return Ok(Step {
-                    mutations: vec![audit],
-                    effect: CosignerEffect::Refuse(refusal),
-                });
+                return Ok(Step { mutations: vec![audit], effect: CosignerEffect::Refuse(refusal) });
             }
         };
         let mut mutations = Vec::new();
         if let Some(standing) = standing {
-            mutations.push(Mutation::Connection(Box::new(
-                connection.with_standing(standing),
-            )));
+            mutations.push(Mutation::Connection(Box::new(connection.with_standing(standing))));
         }
         if attempt == 1 {
             mutations.push(Mutation::Usage(id, self.usage_of(&id).counted(now_s, rule)));
         }
-        let seen = Seen {
-            created_at_s: event.created_at,
-            progress: Progress::Admitted { attempts: attempt },
-        };
+        let seen = Seen { created_at_s: event.created_at, progress: Progress::Admitted { attempts: attempt } };
         mutations.push(Mutation::Seen(event.id, seen));
         mutations.push(self.audit_request(now_ms, Happening::Contributed, id, event.id, subject));
-        Ok(Step {
-            mutations,
-            effect: CosignerEffect::Contribute(operation),
-        })
+        Ok(Step { mutations, effect: CosignerEffect::Contribute(operation) })
     }
 }

@@ -110,9 +110,7 @@ impl HolderState {
         now_s: u64,
     ) -> Result<Judgement<'_>, Unreadable> {
         let transport = recipient(event).ok_or(NotTaken::NoRecipient)?;
-        let connection = self
-            .connection_of(&transport)
-            .ok_or(NotTaken::UnknownRecipient)?;
+        let connection = self.connection_of(&transport).ok_or(NotTaken::UnknownRecipient)?;
         match freshness(event.created_at, now_s) {
             Freshness::Fresh => {}
             Freshness::Stale => Err(NotTaken::Stale)?,
@@ -120,30 +118,17 @@ impl HolderState {
         }
         let (request_id, subject, call) = match nip46::open_request(event, conversation) {
             Ok(request) => {
-                let method = request
-                    .method
-                    .name()
-                    .chars()
-                    .take(MAX_AUDITED_METHOD_CHARS)
-                    .collect();
+                let method = request.method.name().chars().take(MAX_AUDITED_METHOD_CHARS).collect();
                 let call = request.call();
                 (request.id, Subject::of(method, call.as_ref().ok()), call)
             }
-            Err(OpenError::Request(nip46::BadRequest {
-                id: Some(id),
-                error,
-            })) => (id, Subject::default(), Err(error)),
+            Err(OpenError::Request(nip46::BadRequest { id: Some(id), error })) => (id, Subject::default(), Err(error)),
             Err(error @ (OpenError::WrongKind | OpenError::Decrypt(_) | OpenError::Request(_))) => {
                 return Err(Unreadable::Content(error));
             }
         };
         let verdict = self.allow(connection, event, call, now_s);
-        Ok(Judgement {
-            connection,
-            request_id,
-            subject,
-            verdict,
-        })
+        Ok(Judgement { connection, request_id, subject, verdict })
     }
 
     fn allow(
@@ -168,22 +153,12 @@ impl HolderState {
         let rule = match ask(&call) {
             Some(ask) if attempts == 0 => {
                 let id = &connection.grant().connection;
-                Some(
-                    connection
-                        .grant()
-                        .policy
-                        .decide(&ask, &self.usage_of(id).rules)?,
-                )
+                Some(connection.grant().policy.decide(&ask, &self.usage_of(id).rules)?)
             }
             // Counted when it was first admitted; deny rules and ends of connections are above.
             Some(_) | None => None,
         };
-        Ok(Allowed {
-            task: self.task(call),
-            rule,
-            attempt: attempts.saturating_add(1),
-            standing,
-        })
+        Ok(Allowed { task: self.task(call), rule, attempt: attempts.saturating_add(1), standing })
     }
 
     fn task(&self, call: Call) -> Task {
@@ -198,26 +173,18 @@ impl HolderState {
                 let id = compute_id(&self.pubkey(), &template);
                 Task::Joint(Operation::Sign { template, id })
             }
-            Call::Nip04Encrypt { peer, plaintext } => Task::Joint(Operation::Encrypt {
-                purpose: Purpose::Nip04,
-                peer,
-                plaintext,
-            }),
-            Call::Nip44Encrypt { peer, plaintext } => Task::Joint(Operation::Encrypt {
-                purpose: Purpose::Nip44,
-                peer,
-                plaintext,
-            }),
-            Call::Nip04Decrypt { peer, ciphertext } => Task::Joint(Operation::Decrypt {
-                purpose: Purpose::Nip04,
-                peer,
-                ciphertext,
-            }),
-            Call::Nip44Decrypt { peer, ciphertext } => Task::Joint(Operation::Decrypt {
-                purpose: Purpose::Nip44,
-                peer,
-                ciphertext,
-            }),
+            Call::Nip04Encrypt { peer, plaintext } => {
+                Task::Joint(Operation::Encrypt { purpose: Purpose::Nip04, peer, plaintext })
+            }
+            Call::Nip44Encrypt { peer, plaintext } => {
+                Task::Joint(Operation::Encrypt { purpose: Purpose::Nip44, peer, plaintext })
+            }
+            Call::Nip04Decrypt { peer, ciphertext } => {
+                Task::Joint(Operation::Decrypt { purpose: Purpose::Nip04, peer, ciphertext })
+            }
+            Call::Nip44Decrypt { peer, ciphertext } => {
+                Task::Joint(Operation::Decrypt { purpose: Purpose::Nip44, peer, ciphertext })
+            }
         }
     }
 }
@@ -234,14 +201,10 @@ fn admit_client(
         // Said twice, because the first reply was lost.
         (Standing::LoggedOut { client: bound }, Some(Call::Logout)) if bound == client => Ok(None),
         (Standing::LoggedOut { .. }, _) => Err(Refusal::LoggedOut),
-        (Standing::AwaitingClient | Standing::Connected { .. }, _)
-            if connection.is_expired(now_s) =>
-        {
+        (Standing::AwaitingClient | Standing::Connected { .. }, _) if connection.is_expired(now_s) => {
             Err(Refusal::Expired)
         }
-        (Standing::AwaitingClient, Some(Call::Connect(connect))) => {
-            bind(connection, client, connect).map(Some)
-        }
+        (Standing::AwaitingClient, Some(Call::Connect(connect))) => bind(connection, client, connect).map(Some),
         (Standing::AwaitingClient, _) => Err(Refusal::NotConnected),
         (Standing::Connected { client: bound, .. }, call) if bound == client => match call {
             Some(Call::Connect(connect)) => rebind(connection, connect),
@@ -249,9 +212,7 @@ fn admit_client(
             _ => Ok(None),
         },
         (Standing::Connected { .. }, Some(Call::Connect(connect))) => match &connect.secret {
-            Some(secret) if connection.secret_matches(secret.expose_secret()) => {
-                Err(Refusal::SecretSpent)
-            }
+            Some(secret) if connection.secret_matches(secret.expose_secret()) => Err(Refusal::SecretSpent),
             Some(_) => Err(Refusal::SecretWrong),
             None => Err(Refusal::OtherClient),
         },
@@ -260,54 +221,32 @@ fn admit_client(
 }
 
 /// The first client that shows the secret; from then on the secret is spent.
-fn bind(
-    connection: &Connection,
-    client: &PublicKey,
-    connect: &Connect,
-) -> Result<Standing, Refusal> {
+fn bind(connection: &Connection, client: &PublicKey, connect: &Connect) -> Result<Standing, Refusal> {
     let secret = connect.secret.as_ref().ok_or(Refusal::SecretMissing)?;
     if !connection.secret_matches(secret.expose_secret()) {
         return Err(Refusal::SecretWrong);
     }
-    let metadata =
-        Some(connect.metadata.clone()).filter(|metadata| *metadata != Default::default());
-    Ok(Standing::Connected {
-        client: *client,
-        metadata,
-    })
+    let metadata = Some(connect.metadata.clone()).filter(|metadata| *metadata != Default::default());
+    Ok(Standing::Connected { client: *client, metadata })
 }
 
 /// The bound client again, which clients do when they restore a session. Its key is its proof.
 fn rebind(connection: &Connection, connect: &Connect) -> Result<Option<Standing>, Refusal> {
     match &connect.secret {
-        Some(secret) if !connection.secret_matches(secret.expose_secret()) => {
-            Err(Refusal::SecretWrong)
-        }
+        Some(secret) if !connection.secret_matches(secret.expose_secret()) => Err(Refusal::SecretWrong),
         Some(_) | None => Ok(None),
     }
 }
 
 /// What the policy is asked about a call; `None` for the upkeep of the connection itself.
 fn ask(call: &Call) -> Option<Ask> {
-    let about_peer = |permission, peer: &PublicKey| {
-        Some(Ask {
-            permission,
-            kind: None,
-            peer: Some(*peer),
-        })
-    };
+    let about_peer = |permission, peer: &PublicKey| Some(Ask { permission, kind: None, peer: Some(*peer) });
     match call {
         Call::Connect(_) | Call::Ping | Call::SwitchRelays | Call::Logout => None,
-        Call::GetPublicKey => Some(Ask {
-            permission: Permission::GetPublicKey,
-            kind: None,
-            peer: None,
-        }),
-        Call::SignEvent(template) => Some(Ask {
-            permission: Permission::SignEvent,
-            kind: Some(template.kind),
-            peer: None,
-        }),
+        Call::GetPublicKey => Some(Ask { permission: Permission::GetPublicKey, kind: None, peer: None }),
+        Call::SignEvent(template) => {
+            Some(Ask { permission: Permission::SignEvent, kind: Some(template.kind), peer: None })
+        }
         Call::Nip04Encrypt { peer, .. } => about_peer(Permission::Nip04Encrypt, peer),
         Call::Nip04Decrypt { peer, .. } => about_peer(Permission::Nip04Decrypt, peer),
         Call::Nip44Encrypt { peer, .. } => about_peer(Permission::Nip44Encrypt, peer),
@@ -318,10 +257,6 @@ fn ask(call: &Call) -> Option<Ask> {
 impl Subject {
     fn of(method: String, call: Option<&Call>) -> Self {
         let asked = call.and_then(ask);
-        Self {
-            method: Some(method),
-            kind: asked.and_then(|ask| ask.kind),
-            peer: asked.and_then(|ask| ask.peer),
-        }
+        Self { method: Some(method), kind: asked.and_then(|ask| ask.kind), peer: asked.and_then(|ask| ask.peer) }
     }
 }

@@ -68,10 +68,7 @@ pub struct HolderState {
 impl HolderState {
     /// A holder that remembers nothing but who it is. Stored rows are then applied to it.
     pub fn new(identity: Identity) -> Self {
-        let last_statement = LastStatement {
-            seq: 0,
-            id: identity.statement.id,
-        };
+        let last_statement = LastStatement { seq: 0, id: identity.statement.id };
         Self {
             identity,
             last_statement,
@@ -87,8 +84,7 @@ impl HolderState {
         match mutation {
             Mutation::LastStatement(last) => self.last_statement = *last,
             Mutation::Connection(connection) => {
-                self.connections
-                    .insert(connection.grant().connection, Connection::clone(connection));
+                self.connections.insert(connection.grant().connection, Connection::clone(connection));
             }
             Mutation::Usage(connection, usage) => {
                 self.usage.insert(*connection, usage.clone());
@@ -127,9 +123,7 @@ impl HolderState {
 
     /// All connections, with what was used of them.
     pub fn connections(&self) -> impl Iterator<Item = (&Connection, Usage)> {
-        self.connections
-            .iter()
-            .map(|(id, connection)| (connection, self.usage_of(id)))
+        self.connections.iter().map(|(id, connection)| (connection, self.usage_of(id)))
     }
 
     /// One connection.
@@ -139,18 +133,12 @@ impl HolderState {
 
     /// The connection that a transport key belongs to.
     pub fn connection_of(&self, transport: &PublicKey) -> Option<&Connection> {
-        self.connections
-            .values()
-            .find(|connection| connection.grant().transport_pubkey == *transport)
+        self.connections.values().find(|connection| connection.grant().transport_pubkey == *transport)
     }
 
     /// Forgets requests that can't come again.
     pub fn forget_expired(&self, now_s: u64) -> Vec<Mutation> {
-        self.replay
-            .expired(now_s)
-            .into_iter()
-            .map(Mutation::Forget)
-            .collect()
+        self.replay.expired(now_s).into_iter().map(Mutation::Forget).collect()
     }
 
     /// True while requests are remembered that will expire.

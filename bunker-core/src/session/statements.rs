@@ -22,9 +22,7 @@ pub enum StatementRefused {
     #[error("the statement is about another group")]
     OtherGroup,
     /// Its sequence number is not above the last one.
-    #[error(
-        "the statement's sequence number {seq} is not above {last}, the last one; sign it again with a higher one"
-    )]
+    #[error("the statement's sequence number {seq} is not above {last}, the last one; sign it again with a higher one")]
     NotNewer {
         /// The statement's number.
         seq: u64,
@@ -79,11 +77,7 @@ impl HolderState {
     ///
     /// # Errors
     /// Why it is not applied.
-    pub fn deliver(
-        &self,
-        statement: &Statement,
-        now_ms: u64,
-    ) -> Result<Vec<Mutation>, StatementRefused> {
+    pub fn deliver(&self, statement: &Statement, now_ms: u64) -> Result<Vec<Mutation>, StatementRefused> {
         if *statement.owner() != self.identity.owner {
             return Err(StatementRefused::NotTheOwner);
         }
@@ -115,48 +109,21 @@ impl HolderState {
         Ok(self.applied(statement, Some(connection), now_ms))
     }
 
-    fn revoked(
-        &self,
-        id: &ConnectionId,
-        statement: &Statement,
-    ) -> Result<Connection, StatementRefused> {
-        let connection = self
-            .connections
-            .get(id)
-            .ok_or(StatementRefused::NoSuchConnection)?;
+    fn revoked(&self, id: &ConnectionId, statement: &Statement) -> Result<Connection, StatementRefused> {
+        let connection = self.connections.get(id).ok_or(StatementRefused::NoSuchConnection)?;
         let client = connection.client().copied();
-        Ok(connection.with_standing(Standing::Revoked {
-            statement: Box::new(statement.event().clone()),
-            client,
-        }))
+        Ok(connection.with_standing(Standing::Revoked { statement: Box::new(statement.event().clone()), client }))
     }
 
-    fn applied(
-        &self,
-        statement: &Statement,
-        connection: Option<Connection>,
-        now_ms: u64,
-    ) -> Vec<Mutation> {
+    fn applied(&self, statement: &Statement, connection: Option<Connection>, now_ms: u64) -> Vec<Mutation> {
         let happening = Happening::StatementApplied {
             verb: statement.verb().name().to_owned(),
             seq: statement.seq(),
             statement: *statement.id(),
         };
-        let named = connection
-            .as_ref()
-            .map(|connection| connection.grant().connection);
-        let entry = Entry {
-            happening,
-            connection: named,
-            request: None,
-            method: None,
-            kind: None,
-            peer: None,
-        };
-        let mut mutations = vec![Mutation::LastStatement(LastStatement {
-            seq: statement.seq(),
-            id: *statement.id(),
-        })];
+        let named = connection.as_ref().map(|connection| connection.grant().connection);
+        let entry = Entry { happening, connection: named, request: None, method: None, kind: None, peer: None };
+        let mut mutations = vec![Mutation::LastStatement(LastStatement { seq: statement.seq(), id: *statement.id() })];
         mutations.extend(connection.map(|connection| Mutation::Connection(Box::new(connection))));
         mutations.push(self.audit_entry(now_ms, entry));
         mutations
