@@ -149,6 +149,9 @@ mod tests {
             let text = refusal(&args);
             assert!(!text.contains(nsec) && !text.contains(hex), "{text}");
         }
+        // Where any text would be taken, too.
+        let text = refusal(&["passport", "connect", "--allow", "everything", "--label", nsec]);
+        assert!(text.contains("history") && !text.contains(nsec), "{text}");
         let text = refusal(&["passport", "apps", &format!("--oops={hex}")]);
         assert!(!text.contains(hex), "{text}");
         let text = refusal(&["passport", "connect", &format!("--expires={hex}")]);
