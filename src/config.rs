@@ -113,13 +113,7 @@ impl Config {
         let public_url = PublicUrl::parse(lookup("PUBLIC_URL"), environment)?;
         let hsm_provider = hsm_provider(&lookup, environment)?;
         let secrets = Secrets::parse(&lookup)?;
-        Ok(Self {
-            environment,
-            public_url,
-            hsm_provider,
-            wasm_sha256: lookup("WASM_SHA256"),
-            secrets,
-        })
+        Ok(Self { environment, public_url, hsm_provider, wasm_sha256: lookup("WASM_SHA256"), secrets })
     }
 
     /// One of the secrets, by name.
@@ -151,14 +145,8 @@ fn environment(lookup: &impl Fn(&str) -> Option<String>) -> Result<Environment, 
     match lookup(NAME).as_deref() {
         Some("development") => Ok(Environment::Development),
         Some("production") => Ok(Environment::Production),
-        Some(_) => Err(ConfigError::Invalid {
-            name: NAME,
-            hint: HINT,
-        }),
-        None => Err(ConfigError::Missing {
-            name: NAME,
-            hint: HINT,
-        }),
+        Some(_) => Err(ConfigError::Invalid { name: NAME, hint: HINT }),
+        None => Err(ConfigError::Missing { name: NAME, hint: HINT }),
     }
 }
 
@@ -171,23 +159,15 @@ fn hsm_provider(
     match lookup(NAME).as_deref() {
         Some("simulator") => {}
         Some(_) => {
-            return Err(ConfigError::Invalid {
-                name: NAME,
-                hint: HINT,
-            });
+            return Err(ConfigError::Invalid { name: NAME, hint: HINT });
         }
         None => {
-            return Err(ConfigError::Missing {
-                name: NAME,
-                hint: HINT,
-            });
+            return Err(ConfigError::Missing { name: NAME, hint: HINT });
         }
     }
     let allowed = match environment {
         Environment::Development => true,
-        Environment::Production => {
-            lookup(SIMULATOR_OVERRIDE).as_deref() == Some(SIMULATOR_OVERRIDE_VALUE)
-        }
+        Environment::Production => lookup(SIMULATOR_OVERRIDE).as_deref() == Some(SIMULATOR_OVERRIDE_VALUE),
     };
     if allowed {
         Ok(HsmProvider::Simulator)

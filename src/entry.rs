@@ -19,11 +19,7 @@ async fn misconfigured(request: HttpRequest, error: &ConfigError) -> Response {
     let healthy = request.uri().path() == "/healthz";
     let request = request.map(axum::body::Body::new);
     telemetry::observe(request, None, |_| async {
-        if healthy {
-            public::healthz().await.into_response()
-        } else {
-            error.to_problem().into_response()
-        }
+        if healthy { public::healthz().await.into_response() } else { error.to_problem().into_response() }
     })
     .await
 }

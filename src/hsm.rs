@@ -61,11 +61,7 @@ impl From<HsmError> for Problem {
 #[allow(async_fn_in_trait)]
 pub trait Hsm {
     /// Wraps a data key under this holder's KEK.
-    async fn wrap_dek<R: RngCore + CryptoRng>(
-        &self,
-        dek: &Dek,
-        rng: &mut R,
-    ) -> Result<WrappedDek, HsmError>;
+    async fn wrap_dek<R: RngCore + CryptoRng>(&self, dek: &Dek, rng: &mut R) -> Result<WrappedDek, HsmError>;
 
     /// Unwraps a data key that this holder's KEK has wrapped.
     async fn unwrap_dek(&self, wrapped: &WrappedDek) -> Result<Dek, HsmError>;
@@ -106,19 +102,12 @@ pub fn for_holder(config: &Config, role: HolderRole) -> Result<HolderHsm, HsmErr
         HolderRole::Device | HolderRole::Recovery => return Err(HsmError::NoSuchHolder(role)),
     };
     match config.hsm_provider {
-        HsmProvider::Simulator => Ok(HolderHsm::Simulator(Simulator::new(
-            config.secret(kek),
-            role,
-        ))),
+        HsmProvider::Simulator => Ok(HolderHsm::Simulator(Simulator::new(config.secret(kek), role))),
     }
 }
 
 impl Hsm for HolderHsm {
-    async fn wrap_dek<R: RngCore + CryptoRng>(
-        &self,
-        dek: &Dek,
-        rng: &mut R,
-    ) -> Result<WrappedDek, HsmError> {
+    async fn wrap_dek<R: RngCore + CryptoRng>(&self, dek: &Dek, rng: &mut R) -> Result<WrappedDek, HsmError> {
         match self {
             Self::Simulator(hsm) => hsm.wrap_dek(dek, rng).await,
         }

@@ -31,12 +31,8 @@ impl Problem {
 
     /// A failure of ours: opaque outside, `cause` goes to the log.
     pub fn internal(cause: impl Into<String>) -> Self {
-        Self::new(
-            500,
-            "internal",
-            "Something failed on the server. Try again; if it stays, report the request_id.",
-        )
-        .caused_by(cause)
+        Self::new(500, "internal", "Something failed on the server. Try again; if it stays, report the request_id.")
+            .caused_by(cause)
     }
 
     /// A part of the service that should answer soon again did not answer.
@@ -77,19 +73,14 @@ impl Problem {
             Ok(wire) if (400..600).contains(&wire.status) => {
                 Self::with_code(wire.status, Cow::Owned(wire.code), wire.detail)
             }
-            Ok(_) | Err(_) => {
-                Self::internal(format!("an object answered {status} without a problem"))
-            }
+            Ok(_) | Err(_) => Self::internal(format!("an object answered {status} without a problem")),
         }
     }
 
     /// The form in which Durable Objects hand problems to the Worker: `{status, code, detail}`.
     pub fn to_wire(&self) -> String {
-        let wire = WireProblem {
-            status: self.status.as_u16(),
-            code: self.code.to_string(),
-            detail: self.detail.clone(),
-        };
+        let wire =
+            WireProblem { status: self.status.as_u16(), code: self.code.to_string(), detail: self.detail.clone() };
         // Two strings and a number always serialise.
         serde_json::to_string(&wire).unwrap_or_default()
     }
@@ -131,15 +122,9 @@ impl Problem {
         let body = serde_json::to_vec(&self.body(request_id)).unwrap_or_default();
         let mut response = (self.status, body).into_response();
         let headers = response.headers_mut();
-        headers.insert(
-            header::CONTENT_TYPE,
-            HeaderValue::from_static("application/problem+json"),
-        );
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         if self.status == StatusCode::UNAUTHORIZED {
-            headers.insert(
-                header::WWW_AUTHENTICATE,
-                HeaderValue::from_static("Bearer realm=\"passport\""),
-            );
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"passport\""));
         }
         response.extensions_mut().insert(self);
         response
@@ -150,12 +135,7 @@ impl Problem {
             .ok()
             .filter(|status| status.is_client_error() || status.is_server_error())
             .unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        Self {
-            status,
-            code,
-            detail,
-            cause: None,
-        }
+        Self { status, code, detail, cause: None }
     }
 }
 
@@ -226,8 +206,7 @@ mod tests {
 
     #[test]
     fn an_unauthorized_answer_names_the_scheme() {
-        let response =
-            Problem::unauthorized("access_token_invalid", "Sign in again.").into_response();
+        let response = Problem::unauthorized("access_token_invalid", "Sign in again.").into_response();
         assert_eq!(response.status(), StatusCode::UNAUTHORIZED);
         assert!(response.headers().contains_key(header::WWW_AUTHENTICATE));
     }

@@ -86,6 +86,8 @@ fn build(app: App) -> axum::Router {
     let (router, document) = surface().split_for_parts();
     // Strings and numbers: always serialises.
     let document: Arc<str> = document.to_json().unwrap_or_default().into();
+    #[cfg(feature = "fault-injection")]
+    let router = router.route("/fault", axum::routing::post(crate::durable::faults::arrange));
     router
         .route("/openapi.json", get(move || openapi(document)))
         .fallback(no_such_route)
@@ -95,10 +97,7 @@ fn build(app: App) -> axum::Router {
 }
 
 async fn openapi(document: Arc<str>) -> Response {
-    let headers = [
-        (CONTENT_TYPE, "application/json"),
-        (CACHE_CONTROL, "public, max-age=300"),
-    ];
+    let headers = [(CONTENT_TYPE, "application/json"), (CACHE_CONTROL, "public, max-age=300")];
     (headers, document.to_string()).into_response()
 }
 
@@ -107,18 +106,10 @@ async fn no_such_route() -> Problem {
 }
 
 async fn no_such_method() -> Problem {
-    Problem::new(
-        405,
-        "method_not_allowed",
-        "This address takes another method. /openapi.json lists what it takes.",
-    )
+    Problem::new(405, "method_not_allowed", "This address takes another method. /openapi.json lists what it takes.")
 }
 
-async fn observe(
-    State(app): State<App>,
-    request: Request,
-    next: axum::middleware::Next,
-) -> Response {
+async fn observe(State(app): State<App>, request: Request, next: axum::middleware::Next) -> Response {
     let environment = app.config().environment;
     telemetry::observe(request, Some(environment), |request| next.run(request)).await
 }
@@ -134,8 +125,7 @@ impl Bindings {
     /// `internal` when none came.
     pub fn of(extensions: &http::Extensions) -> Result<Self, Problem> {
         let env = extensions.get::<Env>().cloned();
-        env.map(Self)
-            .ok_or_else(|| Problem::internal("a request without bindings"))
+        env.map(Self).ok_or_else(|| Problem::internal("a request without bindings"))
     }
 }
 

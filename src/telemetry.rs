@@ -78,12 +78,7 @@ struct FailureLine<'a> {
 
 /// Logs a failure of ours inside an object, where no request of the outside is at hand.
 pub fn failure(code: &str, cause: &str) {
-    log(&FailureLine {
-        level: "error",
-        event: "failure",
-        code,
-        cause,
-    });
+    log(&FailureLine { level: "error", event: "failure", code, cause });
 }
 
 /// Writes one line of JSON to the platform's log.

@@ -81,13 +81,7 @@ impl AccessTokens {
         let verifying = signing.verifying_key();
         let kid = thumbprint(&verifying);
         let header = format!(r#"{{"typ":"at+jwt","alg":"EdDSA","kid":"{kid}"}}"#);
-        Self {
-            signing,
-            verifying,
-            issuer,
-            kid,
-            header: URL_SAFE_NO_PAD.encode(header),
-        }
+        Self { signing, verifying, issuer, kid, header: URL_SAFE_NO_PAD.encode(header) }
     }
 
     /// Issues a token. The same arguments give the same bytes.
@@ -120,14 +114,12 @@ impl AccessTokens {
         if header != self.header {
             return Err(AccessTokenError::ForeignHeader);
         }
-        let signature: [u8; 64] = decode(signature)?
-            .try_into()
-            .map_err(|_| AccessTokenError::BadSignature)?;
+        let signature: [u8; 64] = decode(signature)?.try_into().map_err(|_| AccessTokenError::BadSignature)?;
         self.verifying
             .verify_strict(signed.as_bytes(), &Signature::from_bytes(&signature))
             .map_err(|_| AccessTokenError::BadSignature)?;
-        let claims: AccessClaims = serde_json::from_slice(&decode(claims)?)
-            .map_err(|_| AccessTokenError::ForeignClaims)?;
+        let claims: AccessClaims =
+            serde_json::from_slice(&decode(claims)?).map_err(|_| AccessTokenError::ForeignClaims)?;
         self.check(&claims, now_s)?;
         Ok(claims)
     }
@@ -148,10 +140,7 @@ impl AccessTokens {
 
     fn check(&self, claims: &AccessClaims, now_s: u64) -> Result<(), AccessTokenError> {
         let lifetime_s = claims.exp.checked_sub(claims.iat);
-        if claims.iss != self.issuer
-            || claims.aud != AUDIENCE
-            || lifetime_s != Some(ACCESS_TOKEN_LIFETIME_S)
-        {
+        if claims.iss != self.issuer || claims.aud != AUDIENCE || lifetime_s != Some(ACCESS_TOKEN_LIFETIME_S) {
             return Err(AccessTokenError::ForeignClaims);
         }
         if claims.iat > now_s.saturating_add(CLOCK_SKEW_MAX_S) {
@@ -166,10 +155,7 @@ impl AccessTokens {
 
 impl fmt::Debug for AccessTokens {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("AccessTokens")
-            .field("signing", &"<redacted>")
-            .field("kid", &self.kid)
-            .finish_non_exhaustive()
+        f.debug_struct("AccessTokens").field("signing", &"<redacted>").field("kid", &self.kid).finish_non_exhaustive()
     }
 }
 
@@ -205,9 +191,7 @@ fn thumbprint(key: &VerifyingKey) -> String {
 }
 
 fn decode(part: &str) -> Result<Vec<u8>, AccessTokenError> {
-    URL_SAFE_NO_PAD
-        .decode(part)
-        .map_err(|_| AccessTokenError::Malformed)
+    URL_SAFE_NO_PAD.decode(part).map_err(|_| AccessTokenError::Malformed)
 }
 
 #[cfg(test)]

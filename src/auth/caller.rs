@@ -24,10 +24,7 @@ pub struct Caller {
 impl FromRequestParts<App> for Caller {
     type Rejection = Problem;
 
-    fn from_request_parts(
-        parts: &mut Parts,
-        app: &App,
-    ) -> impl Future<Output = Result<Self, Problem>> + Send {
+    fn from_request_parts(parts: &mut Parts, app: &App) -> impl Future<Output = Result<Self, Problem>> + Send {
         SendFuture::new(async move {
             let token = bearer(&parts.headers).ok_or_else(sessions::access_token_invalid)?;
             let Database(store) = Database::of(parts)?;
@@ -36,10 +33,7 @@ impl FromRequestParts<App> for Caller {
                 .owner_pubkey
                 .parse()
                 .map_err(|_| Problem::internal("storage is corrupt: accounts.owner_pubkey"))?;
-            Ok(Self {
-                account: account.account,
-                owner,
-            })
+            Ok(Self { account: account.account, owner })
         })
     }
 }
@@ -71,13 +65,7 @@ mod tests {
         };
         assert_eq!(with(&["Bearer abc"]).as_deref(), Some("abc"));
         assert_eq!(with(&["bearer abc"]).as_deref(), Some("abc"));
-        for bad in [
-            &["Basic abc"][..],
-            &["Bearer"],
-            &["Bearer "],
-            &["Bearer a b"],
-            &[],
-        ] {
+        for bad in [&["Basic abc"][..], &["Bearer"], &["Bearer "], &["Bearer a b"], &[]] {
             assert_eq!(with(bad), None, "{bad:?}");
         }
         assert_eq!(with(&["Bearer abc", "Bearer def"]), None);

@@ -16,10 +16,7 @@ use crate::problem::Problem;
 /// `kdf_invalid` with the reason.
 pub fn check(params: &KdfParams) -> Result<(), Problem> {
     params.check().map_err(|error| {
-        Problem::invalid(
-            "kdf_invalid",
-            format!("Choose another cost: {error}. /openapi.json has the bounds."),
-        )
+        Problem::invalid("kdf_invalid", format!("Choose another cost: {error}. /openapi.json has the bounds."))
     })
 }
 
@@ -51,10 +48,7 @@ mod tests {
     fn made_up_parameters_have_the_shape_of_those_that_devices_register() {
         let fresh = KdfParams::fresh(&mut crate::platform::rng());
         let alice = made_up_for(&Username::parse("alice").unwrap(), &for_tests());
-        assert_eq!(
-            (alice.log_n, alice.r, alice.p),
-            (fresh.log_n, fresh.r, fresh.p)
-        );
+        assert_eq!((alice.log_n, alice.r, alice.p), (fresh.log_n, fresh.r, fresh.p));
     }
 
     #[test]

@@ -27,10 +27,7 @@ impl AuthKeys {
     pub fn derive(config: &Config) -> Self {
         let root = config.secret(SecretName::TokenKey);
         Self {
-            access: AccessTokens::new(
-                config.secret(SecretName::JwtSigningKey),
-                config.public_url.origin(),
-            ),
+            access: AccessTokens::new(config.secret(SecretName::JwtSigningKey), config.public_url.origin()),
             refresh_mac: derive(root, b"passport/v1/refresh-token/mac"),
             refresh_successor: derive(root, b"passport/v1/refresh-token/successor"),
             fake_kdf: derive(root, b"passport/v1/fake-kdf"),
@@ -58,10 +55,7 @@ fn keyed(key: &[u8; 32]) -> Hmac<Sha256> {
 /// HKDF-SHA256 (RFC 5869) without salt: the root is uniformly random.
 fn derive(root: &Secret32, info: &[u8]) -> Secret32 {
     let mut key = [0; 32];
-    if Hkdf::<Sha256>::new(None, root.expose_secret())
-        .expand(info, &mut key)
-        .is_err()
-    {
+    if Hkdf::<Sha256>::new(None, root.expose_secret()).expand(info, &mut key).is_err() {
         unreachable!("HKDF-SHA256 gives up to 8160 bytes");
     }
     let secret = Secret32::from_bytes(key);

@@ -36,9 +36,7 @@ impl LoginSecret {
     pub fn parse(value: String) -> Option<Self> {
         let value = Zeroizing::new(value);
         let length = LOGIN_SECRET_MIN_CHARS..=LOGIN_SECRET_MAX_CHARS;
-        length
-            .contains(&value.chars().count())
-            .then_some(Self(value))
+        length.contains(&value.chars().count()).then_some(Self(value))
     }
 }
 
@@ -68,13 +66,7 @@ pub struct PasswordHash {
 impl PasswordHash {
     /// Hashes a secret at the present cost.
     pub fn make(secret: &LoginSecret, salt: [u8; 16]) -> Self {
-        let mut made = Self {
-            log_n: LOG_N,
-            r: R,
-            p: P,
-            salt,
-            hash: [0; 32],
-        };
+        let mut made = Self { log_n: LOG_N, r: R, p: P, salt, hash: [0; 32] };
         made.hash = made.derive(secret);
         made
     }
@@ -105,17 +97,14 @@ impl PasswordHash {
             return false;
         }
         let blocks = (1_u64 << self.log_n).saturating_mul(u64::from(self.r));
-        blocks.saturating_mul(128) <= MEMORY_MAX_BYTES
-            && blocks.saturating_mul(u64::from(self.p)) <= WORK_MAX_BLOCKS
+        blocks.saturating_mul(128) <= MEMORY_MAX_BYTES && blocks.saturating_mul(u64::from(self.p)) <= WORK_MAX_BLOCKS
     }
 
     fn derive(&self, secret: &LoginSecret) -> [u8; 32] {
         let mut hash = [0; 32];
         let derived = Params::new(self.log_n, self.r, self.p, hash.len())
             .map_err(|_| ())
-            .and_then(|params| {
-                scrypt(secret.0.as_bytes(), &self.salt, &params, &mut hash).map_err(|_| ())
-            });
+            .and_then(|params| scrypt(secret.0.as_bytes(), &self.salt, &params, &mut hash).map_err(|_| ()));
         match derived {
             Ok(()) => hash,
             Err(()) => unreachable!("the cost was checked when this was made"),
@@ -129,13 +118,7 @@ pub fn verify(secret: &LoginSecret, stored: Option<&PasswordHash>) -> bool {
     match stored {
         Some(stored) => stored.matches(secret),
         None => {
-            let nobody = PasswordHash {
-                log_n: LOG_N,
-                r: R,
-                p: P,
-                salt: *b"passport/nobody!",
-                hash: [0; 32],
-            };
+            let nobody = PasswordHash { log_n: LOG_N, r: R, p: P, salt: *b"passport/nobody!", hash: [0; 32] };
             let _ = std::hint::black_box(nobody.matches(secret));
             false
         }
@@ -146,21 +129,13 @@ impl fmt::Display for PasswordHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let salt = STANDARD_NO_PAD.encode(self.salt);
         let hash = STANDARD_NO_PAD.encode(self.hash);
-        write!(
-            f,
-            "$scrypt$ln={},r={},p={}${salt}${hash}",
-            self.log_n, self.r, self.p
-        )
+        write!(f, "$scrypt$ln={},r={},p={}${salt}${hash}", self.log_n, self.r, self.p)
     }
 }
 
 impl fmt::Debug for PasswordHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "PasswordHash(ln={},r={},p={},<redacted>)",
-            self.log_n, self.r, self.p
-        )
+        write!(f, "PasswordHash(ln={},r={},p={},<redacted>)", self.log_n, self.r, self.p)
     }
 }
 
@@ -194,13 +169,7 @@ mod tests {
     #[test]
     fn the_third_vector_of_rfc_7914_comes_out() {
         // RFC 7914 section 12: N = 16384, r = 8, p = 1, 64 bytes; the first 32 are the same.
-        let vector = PasswordHash {
-            log_n: 14,
-            r: 8,
-            p: 1,
-            salt: [0; 16],
-            hash: [0; 32],
-        };
+        let vector = PasswordHash { log_n: 14, r: 8, p: 1, salt: [0; 16], hash: [0; 32] };
         let mut out = [0; 64];
         let params = Params::new(vector.log_n, vector.r, vector.p, 64).unwrap();
         scrypt(b"pleaseletmein", b"SodiumChloride", &params, &mut out).unwrap();
@@ -221,10 +190,7 @@ mod tests {
             ("p=5", "p=200"),
             ("p=5", "p=5,x=1"),
         ] {
-            assert!(
-                PasswordHash::parse(&good.replacen(from, to, 1)).is_none(),
-                "{to}"
-            );
+            assert!(PasswordHash::parse(&good.replacen(from, to, 1)).is_none(), "{to}");
         }
         assert!(PasswordHash::parse(&format!("{good}$x")).is_none());
         assert!(PasswordHash::parse(&good[..good.len() - 2]).is_none());

@@ -96,8 +96,7 @@ pub struct SessionRecord {
 impl SessionRecord {
     /// Whether it still stands for its account.
     pub fn is_live(&self, now_ms: u64) -> bool {
-        self.revoked_at_ms.is_none()
-            && now_ms < self.created_at_ms.saturating_add(SESSION_LIFETIME_MS)
+        self.revoked_at_ms.is_none() && now_ms < self.created_at_ms.saturating_add(SESSION_LIFETIME_MS)
     }
 }
 
@@ -132,11 +131,7 @@ pub fn judge(
     };
     let successor_used = successor.is_some_and(|next| next.rotated_at_ms.is_some());
     let in_time = now_ms < rotated_at_ms.saturating_add(RETRY_WINDOW_MS);
-    if in_time && !successor_used {
-        Verdict::Repeat { rotated_at_ms }
-    } else {
-        Verdict::Reused
-    }
+    if in_time && !successor_used { Verdict::Repeat { rotated_at_ms } } else { Verdict::Reused }
 }
 
 #[cfg(test)]
@@ -155,20 +150,12 @@ mod tests {
     }
 
     fn session() -> SessionRecord {
-        SessionRecord {
-            session: String::new(),
-            account: String::new(),
-            created_at_ms: T0_MS,
-            revoked_at_ms: None,
-        }
+        SessionRecord { session: String::new(), account: String::new(), created_at_ms: T0_MS, revoked_at_ms: None }
     }
 
     #[test]
     fn a_fresh_token_is_exchanged_once() {
-        assert_eq!(
-            judge(&token(None), &session(), None, T0_MS),
-            Verdict::Rotate
-        );
+        assert_eq!(judge(&token(None), &session(), None, T0_MS), Verdict::Rotate);
     }
 
     #[test]
@@ -176,9 +163,7 @@ mod tests {
         let used = token(Some(T0_MS));
         let next = token(None);
         let at = |now_ms| judge(&used, &session(), Some(&next), now_ms);
-        let repeat = Verdict::Repeat {
-            rotated_at_ms: T0_MS,
-        };
+        let repeat = Verdict::Repeat { rotated_at_ms: T0_MS };
         assert_eq!(at(T0_MS), repeat);
         assert_eq!(at(T0_MS + RETRY_WINDOW_MS - 1), repeat);
         assert_eq!(at(T0_MS + RETRY_WINDOW_MS), Verdict::Reused);
@@ -188,19 +173,13 @@ mod tests {
     fn an_old_token_is_reuse_as_soon_as_its_successor_was_used() {
         let used = token(Some(T0_MS));
         let next = token(Some(T0_MS + 1));
-        assert_eq!(
-            judge(&used, &session(), Some(&next), T0_MS + 2),
-            Verdict::Reused
-        );
+        assert_eq!(judge(&used, &session(), Some(&next), T0_MS + 2), Verdict::Reused);
     }
 
     #[test]
     fn expired_tokens_and_tokens_of_ended_sessions_are_dead() {
         let late_ms = T0_MS + REFRESH_TOKEN_LIFETIME_MS;
-        assert_eq!(
-            judge(&token(None), &session(), None, late_ms),
-            Verdict::Dead
-        );
+        assert_eq!(judge(&token(None), &session(), None, late_ms), Verdict::Dead);
         let mut over = session();
         over.revoked_at_ms = Some(T0_MS);
         assert_eq!(judge(&token(None), &over, None, T0_MS), Verdict::Dead);
@@ -215,13 +194,7 @@ mod tests {
         let text = token.expose_text();
         assert_eq!(RefreshToken::parse(&text).unwrap().expose_text(), text);
         let stripped = text.strip_prefix("prt_").unwrap();
-        for bad in [
-            stripped,
-            "prt_",
-            &text[..text.len() - 1],
-            &format!("{text}="),
-            &format!("{text}A"),
-        ] {
+        for bad in [stripped, "prt_", &text[..text.len() - 1], &format!("{text}="), &format!("{text}A")] {
             assert!(RefreshToken::parse(bad).is_none(), "{bad}");
         }
     }
@@ -234,11 +207,7 @@ mod tests {
         assert_eq!(next.expose_text(), token.successor(&keys).expose_text());
         assert_ne!(next.expose_text(), token.expose_text());
         let raw_next = hex::encode(*next.0);
-        assert_ne!(
-            token.stored_mac(&keys),
-            raw_next,
-            "the stored MAC must not be the next token"
-        );
+        assert_ne!(token.stored_mac(&keys), raw_next, "the stored MAC must not be the next token");
         assert_ne!(token.stored_mac(&keys), next.stored_mac(&keys));
     }
 }

@@ -7,9 +7,7 @@
 use super::access_token::ACCESS_TOKEN_LIFETIME_S;
 use super::keys::AuthKeys;
 use super::password::{self, LoginSecret, PasswordHash};
-use super::refresh::{
-    REFRESH_TOKEN_LIFETIME_MS, RefreshRecord, RefreshToken, SessionRecord, Verdict, judge,
-};
+use super::refresh::{REFRESH_TOKEN_LIFETIME_MS, RefreshRecord, RefreshToken, SessionRecord, Verdict, judge};
 use super::username::Username;
 use crate::problem::Problem;
 use crate::storage::{AccountRecord, AccountStore, StorageError};
@@ -55,9 +53,7 @@ pub async fn sign_in(
         revoked_at_ms: None,
     };
     let refresh = RefreshToken::from_random(fresh.token);
-    store
-        .open_session(&session, &record(&refresh, keys, &session.session, now_ms))
-        .await?;
+    store.open_session(&session, &record(&refresh, keys, &session.session, now_ms)).await?;
     let pair = pair(keys, &session, refresh, now_ms);
     Ok((account, pair))
 }
@@ -108,21 +104,14 @@ pub async fn refresh(
             Verdict::Dead => return Err(refresh_token_invalid()),
         }
     }
-    Err(Problem::unavailable(
-        "a refresh token was neither exchanged nor found exchanged",
-    ))
+    Err(Problem::unavailable("a refresh token was neither exchanged nor found exchanged"))
 }
 
 /// Ends the session that an access or refresh token belongs to. Ending it again changes nothing.
 ///
 /// # Errors
 /// As for a use of the token.
-pub async fn sign_out(
-    store: &impl AccountStore,
-    keys: &AuthKeys,
-    presented: &str,
-    now_ms: u64,
-) -> Result<(), Problem> {
+pub async fn sign_out(store: &impl AccountStore, keys: &AuthKeys, presented: &str, now_ms: u64) -> Result<(), Problem> {
     let session = if RefreshToken::is_one(presented) {
         let token = RefreshToken::parse(presented).ok_or_else(refresh_token_invalid)?;
         find(store, &token.stored_mac(keys)).await?.0.session
@@ -146,10 +135,7 @@ pub async fn authenticate(
 ) -> Result<AccountRecord, Problem> {
     let claims = keys.access.verify(presented, now_ms / 1000);
     let claims = claims.map_err(|_| access_token_invalid())?;
-    let session = store
-        .session(&claims.sid)
-        .await?
-        .ok_or_else(access_token_invalid)?;
+    let session = store.session(&claims.sid).await?.ok_or_else(access_token_invalid)?;
     if !session.is_live(now_ms) || session.account != claims.sub {
         return Err(access_token_invalid());
     }
@@ -157,17 +143,10 @@ pub async fn authenticate(
     account.ok_or_else(|| Problem::internal("a session without its account"))
 }
 
-async fn find(
-    store: &impl AccountStore,
-    mac: &str,
-) -> Result<(RefreshRecord, SessionRecord), Problem> {
-    let stored = store
-        .refresh_token(mac)
-        .await?
-        .ok_or_else(refresh_token_invalid)?;
+async fn find(store: &impl AccountStore, mac: &str) -> Result<(RefreshRecord, SessionRecord), Problem> {
+    let stored = store.refresh_token(mac).await?.ok_or_else(refresh_token_invalid)?;
     let session = store.session(&stored.session).await?;
-    let session =
-        session.ok_or_else(|| Problem::internal("a refresh token without its session"))?;
+    let session = session.ok_or_else(|| Problem::internal("a refresh token without its session"))?;
     Ok((stored, session))
 }
 
@@ -180,32 +159,20 @@ fn record(token: &RefreshToken, keys: &AuthKeys, session: &str, now_ms: u64) -> 
     }
 }
 
-fn pair(
-    keys: &AuthKeys,
-    session: &SessionRecord,
-    refresh: RefreshToken,
-    issued_at_ms: u64,
-) -> TokenPair {
+fn pair(keys: &AuthKeys, session: &SessionRecord, refresh: RefreshToken, issued_at_ms: u64) -> TokenPair {
     TokenPair {
-        access: keys
-            .access
-            .issue(&session.account, &session.session, issued_at_ms / 1000),
+        access: keys.access.issue(&session.account, &session.session, issued_at_ms / 1000),
         refresh,
         expires_in_s: ACCESS_TOKEN_LIFETIME_S,
     }
 }
 
 fn stored_hash(account: &AccountRecord) -> Result<PasswordHash, StorageError> {
-    PasswordHash::parse(&account.password_hash).ok_or(StorageError::Corrupt {
-        what: "accounts.password_hash",
-    })
+    PasswordHash::parse(&account.password_hash).ok_or(StorageError::Corrupt { what: "accounts.password_hash" })
 }
 
 fn credentials_invalid() -> Problem {
-    Problem::unauthorized(
-        "credentials_invalid",
-        "The username or the password is wrong. Check both and try again.",
-    )
+    Problem::unauthorized("credentials_invalid", "The username or the password is wrong. Check both and try again.")
 }
 
 fn refresh_token_invalid() -> Problem {

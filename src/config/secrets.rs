@@ -96,29 +96,17 @@ impl Secrets {
         let mut parsed: Vec<Secret32> = Vec::with_capacity(SecretName::ALL.len());
         for secret in SecretName::ALL {
             let name = secret.variable();
-            let value = lookup(name)
-                .map(Zeroizing::new)
-                .ok_or(ConfigError::Missing {
-                    name,
-                    hint: HOW_TO_MAKE,
-                })?;
-            let value =
-                parse_secret(&value).map_err(|fault| ConfigError::Secret { name, fault })?;
+            let value = lookup(name).map(Zeroizing::new).ok_or(ConfigError::Missing { name, hint: HOW_TO_MAKE })?;
+            let value = parse_secret(&value).map_err(|fault| ConfigError::Secret { name, fault })?;
             for (earlier, other) in parsed.iter().zip(SecretName::ALL) {
                 let equal = earlier.expose_secret().ct_eq(value.expose_secret());
                 if equal.into() {
-                    return Err(ConfigError::Shared {
-                        name,
-                        other: other.variable(),
-                    });
+                    return Err(ConfigError::Shared { name, other: other.variable() });
                 }
             }
             parsed.push(value);
         }
-        let all = parsed.try_into().map_err(|_| ConfigError::Missing {
-            name: "ROUTING_KEY",
-            hint: HOW_TO_MAKE,
-        })?;
+        let all = parsed.try_into().map_err(|_| ConfigError::Missing { name: "ROUTING_KEY", hint: HOW_TO_MAKE })?;
         Ok(Self(all))
     }
 
@@ -142,11 +130,7 @@ fn parse_secret(value: &str) -> Result<Secret32, SecretFault> {
     let regular = is_regular(&bytes);
     let secret = Secret32::from_bytes(bytes);
     bytes.zeroize();
-    if regular {
-        Err(SecretFault::NotRandom)
-    } else {
-        Ok(secret)
-    }
+    if regular { Err(SecretFault::NotRandom) } else { Ok(secret) }
 }
 
 /// All equal, few different values, or equal steps from byte to byte.
@@ -157,8 +141,6 @@ fn is_regular(bytes: &[u8; 32]) -> bool {
     }
     let distinct = seen.iter().filter(|seen| **seen).count();
     let step = bytes[1].wrapping_sub(bytes[0]);
-    let equal_steps = bytes
-        .windows(2)
-        .all(|pair| pair[1].wrapping_sub(pair[0]) == step);
+    let equal_steps = bytes.windows(2).all(|pair| pair[1].wrapping_sub(pair[0]) == step);
     distinct < DISTINCT_BYTES_MIN || equal_steps
 }

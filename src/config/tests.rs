@@ -23,11 +23,7 @@ pub(crate) fn parse(vars: &HashMap<String, String>) -> Result<Config, ConfigErro
 fn refusal(change: impl FnOnce(&mut HashMap<String, String>)) -> String {
     let mut vars = valid();
     change(&mut vars);
-    parse(&vars)
-        .expect_err("must be refused")
-        .to_problem()
-        .detail()
-        .to_owned()
+    parse(&vars).expect_err("must be refused").to_problem().detail().to_owned()
 }
 
 fn set(vars: &mut HashMap<String, String>, name: &str, value: &str) {
@@ -37,10 +33,7 @@ fn set(vars: &mut HashMap<String, String>, name: &str, value: &str) {
 #[test]
 fn a_complete_configuration_is_accepted() {
     let config = parse(&valid()).unwrap();
-    assert_eq!(
-        config.public_url.relay("ab"),
-        "ws://127.0.0.1:8787/relay/ab"
-    );
+    assert_eq!(config.public_url.relay("ab"), "ws://127.0.0.1:8787/relay/ab");
 }
 
 #[test]
@@ -74,10 +67,7 @@ fn example_zero_repeated_counting_and_short_secrets_are_refused() {
         for value in &bad {
             let detail = refusal(|vars| set(vars, name, value));
             assert!(detail.starts_with(name), "{detail}");
-            assert!(
-                !detail.contains(value.as_str()),
-                "the value is in the answer"
-            );
+            assert!(!detail.contains(value.as_str()), "the value is in the answer");
         }
     }
 }
@@ -132,11 +122,7 @@ fn a_public_url_that_is_no_origin_or_not_https_in_production_is_refused() {
     ] {
         assert!(refusal(|vars| set(vars, "PUBLIC_URL", url)).starts_with("PUBLIC_URL"));
     }
-    for url in [
-        "http://passport.dev",
-        "https://passport.example",
-        "https://example.org:443",
-    ] {
+    for url in ["http://passport.dev", "https://passport.example", "https://example.org:443"] {
         let detail = refusal(|vars| {
             set(vars, "ENVIRONMENT", "production");
             set(vars, "PUBLIC_URL", url);

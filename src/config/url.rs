@@ -21,16 +21,10 @@ impl PublicUrl {
     /// # Errors
     /// [`ConfigError`] when it is missing, not an origin, or not https in production.
     pub fn parse(value: Option<String>, environment: Environment) -> Result<Self, ConfigError> {
-        let value = value.ok_or(ConfigError::Missing {
-            name: NAME,
-            hint: HINT,
-        })?;
+        let value = value.ok_or(ConfigError::Missing { name: NAME, hint: HINT })?;
         Self::parse_origin(&value)
             .filter(|url| environment == Environment::Development || url.is_for_production())
-            .ok_or(ConfigError::Invalid {
-                name: NAME,
-                hint: HINT,
-            })
+            .ok_or(ConfigError::Invalid { name: NAME, hint: HINT })
     }
 
     /// `https://host[:port]`
@@ -47,22 +41,10 @@ impl PublicUrl {
 
     /// https, and not a name that is reserved for examples (RFC 2606).
     fn is_for_production(&self) -> bool {
-        let host = self
-            .authority
-            .split(':')
-            .next()
-            .unwrap_or_default()
-            .to_ascii_lowercase();
-        let example = [
-            ".example",
-            ".invalid",
-            ".test",
-            "example.com",
-            "example.net",
-            "example.org",
-        ]
-        .iter()
-        .any(|name| host.ends_with(name));
+        let host = self.authority.split(':').next().unwrap_or_default().to_ascii_lowercase();
+        let example = [".example", ".invalid", ".test", "example.com", "example.net", "example.org"]
+            .iter()
+            .any(|name| host.ends_with(name));
         self.https && !example
     }
 
@@ -75,9 +57,6 @@ impl PublicUrl {
         };
         let authority = uri.authority()?.as_str();
         let bare = matches!(uri.path(), "" | "/") && uri.query().is_none();
-        (bare && !authority.contains('@')).then(|| Self {
-            https,
-            authority: authority.to_owned(),
-        })
+        (bare && !authority.contains('@')).then(|| Self { https, authority: authority.to_owned() })
     }
 }

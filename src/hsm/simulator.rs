@@ -50,28 +50,14 @@ impl Simulator {
 }
 
 impl Hsm for Simulator {
-    async fn wrap_dek<R: RngCore + CryptoRng>(
-        &self,
-        dek: &Dek,
-        rng: &mut R,
-    ) -> Result<WrappedDek, HsmError> {
+    async fn wrap_dek<R: RngCore + CryptoRng>(&self, dek: &Dek, rng: &mut R) -> Result<WrappedDek, HsmError> {
         let mut nonce = XNonce::default();
-        rng.try_fill_bytes(&mut nonce)
-            .map_err(|_| HsmError::Unavailable)?;
+        rng.try_fill_bytes(&mut nonce).map_err(|_| HsmError::Unavailable)?;
         let secret = dek.expose_for_wrapping();
         let aad = self.aad();
-        let payload = Payload {
-            msg: secret.expose_secret(),
-            aad: &aad,
-        };
-        let sealed = self
-            .kek
-            .encrypt(&nonce, payload)
-            .map_err(|_| HsmError::Unavailable)?;
-        Ok(WrappedDek {
-            kek_id: self.kek_id.clone(),
-            wrapped: [&[VERSION], nonce.as_slice(), &sealed].concat(),
-        })
+        let payload = Payload { msg: secret.expose_secret(), aad: &aad };
+        let sealed = self.kek.encrypt(&nonce, payload).map_err(|_| HsmError::Unavailable)?;
+        Ok(WrappedDek { kek_id: self.kek_id.clone(), wrapped: [&[VERSION], nonce.as_slice(), &sealed].concat() })
     }
 
     async fn unwrap_dek(&self, wrapped: &WrappedDek) -> Result<Dek, HsmError> {
@@ -79,57 +65,35 @@ impl Hsm for Simulator {
             return Err(HsmError::OtherKek);
         }
         let (version, rest) = wrapped.wrapped.split_first().ok_or(HsmError::DoesNotOpen)?;
-        let (nonce, sealed) = rest
-            .split_at_checked(NONCE_BYTES)
-            .ok_or(HsmError::DoesNotOpen)?;
+        let (nonce, sealed) = rest.split_at_checked(NONCE_BYTES).ok_or(HsmError::DoesNotOpen)?;
         if *version != VERSION {
             return Err(HsmError::DoesNotOpen);
         }
         let aad = self.aad();
         let opened = self
             .kek
-            .decrypt(
-                XNonce::from_slice(nonce),
-                Payload {
-                    msg: sealed,
-                    aad: &aad,
-                },
-            )
+            .decrypt(XNonce::from_slice(nonce), Payload { msg: sealed, aad: &aad })
             .map_err(|_| HsmError::DoesNotOpen)?;
-        let secret = SecretBytes::from(opened)
-            .into_fixed()
-            .ok_or(HsmError::DoesNotOpen)?;
+        let secret = SecretBytes::from(opened).into_fixed().ok_or(HsmError::DoesNotOpen)?;
         Ok(Dek::from_secret(secret))
     }
 
     fn describe(&self) -> HsmDescription {
-        HsmDescription {
-            provider: "simulator",
-            kek_id: self.kek_id.clone(),
-            hardware: false,
-        }
+        HsmDescription { provider: "simulator", kek_id: self.kek_id.clone(), hardware: false }
     }
 
     async fn health(&self) -> Result<(), HsmError> {
         let mut rng = crate::platform::rng();
         let dek = Dek::generate(&mut rng);
-        let back = self
-            .unwrap_dek(&self.wrap_dek(&dek, &mut rng).await?)
-            .await?;
+        let back = self.unwrap_dek(&self.wrap_dek(&dek, &mut rng).await?).await?;
         let same = back.expose_for_wrapping().ct_eq(dek.expose_for_wrapping());
-        if same {
-            Ok(())
-        } else {
-            Err(HsmError::Unavailable)
-        }
+        if same { Ok(()) } else { Err(HsmError::Unavailable) }
     }
 }
 
 impl std::fmt::Debug for Simulator {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Simulator")
-            .field("kek_id", &self.kek_id)
-            .finish_non_exhaustive()
+        f.debug_struct("Simulator").field("kek_id", &self.kek_id).finish_non_exhaustive()
     }
 }
 
@@ -158,8 +122,7 @@ mod tests {
     }
 
     fn wrapped() -> WrappedDek {
-        now(bunker().wrap_dek(&Dek::from_secret(Secret32::from_bytes([9; 32])), &mut rng()))
-            .unwrap()
+        now(bunker().wrap_dek(&Dek::from_secret(Secret32::from_bytes([9; 32])), &mut rng())).unwrap()
     }
 
     #[test]
@@ -173,24 +136,15 @@ mod tests {
     #[test]
     fn one_holders_kek_never_opens_the_other_holders_key() {
         let mut stolen = wrapped();
-        assert_eq!(
-            now(cosigner().unwrap_dek(&stolen)).unwrap_err(),
-            HsmError::OtherKek
-        );
+        assert_eq!(now(cosigner().unwrap_dek(&stolen)).unwrap_err(), HsmError::OtherKek);
         stolen.kek_id = cosigner().kek_id;
-        assert_eq!(
-            now(cosigner().unwrap_dek(&stolen)).unwrap_err(),
-            HsmError::DoesNotOpen
-        );
+        assert_eq!(now(cosigner().unwrap_dek(&stolen)).unwrap_err(), HsmError::DoesNotOpen);
     }
 
     #[test]
     fn an_exchanged_kek_is_told_from_a_damaged_key() {
         let other = Simulator::new(&Secret32::from_bytes([3; 32]), HolderRole::Bunker);
-        assert_eq!(
-            now(other.unwrap_dek(&wrapped())).unwrap_err(),
-            HsmError::OtherKek
-        );
+        assert_eq!(now(other.unwrap_dek(&wrapped())).unwrap_err(), HsmError::OtherKek);
     }
 
     #[test]
@@ -198,10 +152,7 @@ mod tests {
         let same_kek = Simulator::new(&Secret32::from_bytes([1; 32]), HolderRole::Cosigner);
         let mut moved = wrapped();
         moved.kek_id = same_kek.kek_id.clone();
-        assert_eq!(
-            now(same_kek.unwrap_dek(&moved)).unwrap_err(),
-            HsmError::DoesNotOpen
-        );
+        assert_eq!(now(same_kek.unwrap_dek(&moved)).unwrap_err(), HsmError::DoesNotOpen);
     }
 
     #[test]
@@ -210,16 +161,10 @@ mod tests {
         for at in 0..good.wrapped.len() {
             let mut changed = good.clone();
             changed.wrapped[at] ^= 1;
-            assert_eq!(
-                now(bunker().unwrap_dek(&changed)).unwrap_err(),
-                HsmError::DoesNotOpen
-            );
+            assert_eq!(now(bunker().unwrap_dek(&changed)).unwrap_err(), HsmError::DoesNotOpen);
             let mut cut = good.clone();
             cut.wrapped.truncate(at);
-            assert_eq!(
-                now(bunker().unwrap_dek(&cut)).unwrap_err(),
-                HsmError::DoesNotOpen
-            );
+            assert_eq!(now(bunker().unwrap_dek(&cut)).unwrap_err(), HsmError::DoesNotOpen);
         }
     }
 

@@ -7,9 +7,7 @@ use frost_wasm_core::kdf::KdfParams;
 use http::{HeaderMap, StatusCode};
 
 use super::body::JsonBody;
-use super::dto::{
-    KdfReply, ParamsRequest, RegisterReply, RegisterRequest, SignInReply, TokenReply, TokenRequest,
-};
+use super::dto::{KdfReply, ParamsRequest, RegisterReply, RegisterRequest, SignInReply, TokenReply, TokenRequest};
 use crate::auth::caller::bearer;
 use crate::auth::kdf;
 use crate::auth::password::PasswordHash;
@@ -53,22 +51,15 @@ pub async fn register(
         owner_blob: request.owner_blob,
         kdf,
     };
-    let account = NewAccount {
-        record,
-        created_at_ms: now_ms(),
-    };
+    let account = NewAccount { record, created_at_ms: now_ms() };
     match store.insert_account(&account).await? {
         Inserted::New => {
-            let reply = RegisterReply {
-                username: username.to_string(),
-            };
+            let reply = RegisterReply { username: username.to_string() };
             Ok((StatusCode::CREATED, Json(reply)))
         }
-        Inserted::UsernameTaken => Err(Problem::new(
-            409,
-            "username_taken",
-            "Choose another username; somebody has this one.",
-        )),
+        Inserted::UsernameTaken => {
+            Err(Problem::new(409, "username_taken", "Choose another username; somebody has this one."))
+        }
         Inserted::OwnerKeyTaken => Err(Problem::new(
             409,
             "owner_key_taken",
@@ -97,9 +88,7 @@ pub async fn params(
     let made_up = kdf::made_up_for(&username, app.auth());
     let account = store.account_by_username(&username).await?;
     let kdf = match account.and_then(|account| account.kdf) {
-        Some(json) => serde_json::from_str(&json).map_err(|_| StorageError::Corrupt {
-            what: "accounts.kdf",
-        })?,
+        Some(json) => serde_json::from_str(&json).map_err(|_| StorageError::Corrupt { what: "accounts.kdf" })?,
         None => made_up,
     };
     Ok(Json(KdfReply { kdf }))
@@ -123,19 +112,9 @@ pub async fn token(
 ) -> Result<Json<SignInReply>, Problem> {
     // A name that nobody can have is an unknown name: it costs the same and says the same.
     let username = Username::parse(&request.username).ok();
-    let fresh = Fresh {
-        session: random_bytes(),
-        token: random_bytes(),
-    };
-    let (account, pair) = sessions::sign_in(
-        &store,
-        app.auth(),
-        username.as_ref(),
-        &request.password,
-        fresh,
-        now_ms(),
-    )
-    .await?;
+    let fresh = Fresh { session: random_bytes(), token: random_bytes() };
+    let (account, pair) =
+        sessions::sign_in(&store, app.auth(), username.as_ref(), &request.password, fresh, now_ms()).await?;
     Ok(Json(SignInReply {
         tokens: token_reply(pair),
         owner_pubkey: account.owner_pubkey,
@@ -198,8 +177,7 @@ fn owner_key(text: &str) -> Result<PublicKey, Problem> {
 
 fn check_owner_blob(blob: Option<&str>) -> Result<(), Problem> {
     let fits = |blob: &str| {
-        (1..=OWNER_BLOB_MAX_BYTES).contains(&blob.len())
-            && blob.bytes().all(|c| c.is_ascii_graphic() || c == b' ')
+        (1..=OWNER_BLOB_MAX_BYTES).contains(&blob.len()) && blob.bytes().all(|c| c.is_ascii_graphic() || c == b' ')
     };
     if blob.is_none_or(fits) {
         Ok(())

@@ -32,38 +32,23 @@ impl<S: Sync, T: DeserializeOwned> FromRequest<S> for JsonBody<T> {
         }
         // A body that breaks off mid-way is told from one that is too long by what was announced
         // only; both end here before anything is parsed.
-        let bytes = axum::body::to_bytes(request.into_body(), BODY_MAX_BYTES)
-            .await
-            .map_err(|_| too_large())?;
-        serde_json::from_slice(&bytes)
-            .map(Self)
-            .map_err(|error| not_as_expected(&error))
+        let bytes = axum::body::to_bytes(request.into_body(), BODY_MAX_BYTES).await.map_err(|_| too_large())?;
+        serde_json::from_slice(&bytes).map(Self).map_err(|error| not_as_expected(&error))
     }
 }
 
 fn is_json(headers: &HeaderMap) -> bool {
-    let value = headers
-        .get(header::CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok());
+    let value = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let essence = value.and_then(|value| value.split(';').next());
     essence.is_some_and(|essence| essence.trim().eq_ignore_ascii_case("application/json"))
 }
 
 fn announced_bytes(headers: &HeaderMap) -> Option<u64> {
-    headers
-        .get(header::CONTENT_LENGTH)?
-        .to_str()
-        .ok()?
-        .parse()
-        .ok()
+    headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
 fn too_large() -> Problem {
-    Problem::new(
-        413,
-        "body_too_large",
-        "The body was not received whole within 65536 bytes. Send a shorter one.",
-    )
+    Problem::new(413, "body_too_large", "The body was not received whole within 65536 bytes. Send a shorter one.")
 }
 
 fn not_as_expected(error: &serde_json::Error) -> Problem {
@@ -77,9 +62,8 @@ fn not_as_expected(error: &serde_json::Error) -> Problem {
         Category::Data => {
             let text = error.to_string();
             // serde names fields in these and quotes values in others.
-            let names_a_field = ["missing field", "unknown field", "duplicate field"]
-                .iter()
-                .any(|start| text.starts_with(start));
+            let names_a_field =
+                ["missing field", "unknown field", "duplicate field"].iter().any(|start| text.starts_with(start));
             let what = match text.split_once(" at line ") {
                 Some((what, _)) if names_a_field => what,
                 _ => "a value is not of the form this field has",
@@ -116,11 +100,7 @@ mod tests {
 
     #[test]
     fn a_missing_or_unknown_field_is_named() {
-        assert!(
-            refusal(r#"{"username":"alice"}"#)
-                .detail()
-                .contains("`password`")
-        );
+        assert!(refusal(r#"{"username":"alice"}"#).detail().contains("`password`"));
         let unknown = r#"{"username":"alice","password":"0123456789abcdef","admin":true}"#;
         assert!(refusal(unknown).detail().contains("`admin`"));
         assert_eq!(refusal("{").code(), "json_malformed");

@@ -26,9 +26,7 @@ pub fn group_of(routing_key: &Secret32, bunker_id: &str) -> Option<GroupId> {
     let mut claimed = [0; TAG_BYTES];
     hex::decode_to_slice(tag, &mut claimed).ok()?;
     let upper = tag.bytes().any(|digit| digit.is_ascii_uppercase());
-    let genuine = keyed(routing_key, &group)
-        .verify_truncated_left(&claimed)
-        .is_ok();
+    let genuine = keyed(routing_key, &group).verify_truncated_left(&claimed).is_ok();
     (genuine && !upper).then_some(group)
 }
 
@@ -75,14 +73,7 @@ mod tests {
             let changed = format!("{}{digit}{}", &id[..at], &id[at + 1..]);
             assert_eq!(group_of(&key(1), &changed), None, "{changed}");
         }
-        for bad in [
-            &id[..47],
-            &id[..32],
-            "",
-            &format!("{id}0"),
-            &id.to_uppercase(),
-            "é",
-        ] {
+        for bad in [&id[..47], &id[..32], "", &format!("{id}0"), &id.to_uppercase(), "é"] {
             assert_eq!(group_of(&key(1), bad), None, "{bad}");
         }
     }

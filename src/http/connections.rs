@@ -11,8 +11,8 @@ use http::StatusCode;
 use super::body::JsonBody;
 use super::bunker_id::bunker_id;
 use super::dto::{
-    ActivityPage, ActivityQuery, ConnectionList, CreateConnectionReply, CreateConnectionRequest,
-    RevokeConnectionReply, RevokeConnectionRequest, StatementDelivery, StatementReply,
+    ActivityPage, ActivityQuery, ConnectionList, CreateConnectionReply, CreateConnectionRequest, RevokeConnectionReply,
+    RevokeConnectionRequest, StatementDelivery, StatementReply,
 };
 use super::path::{ConnectionPath, GroupPath, QueryParams, no_such_key};
 use super::statement;
@@ -62,18 +62,10 @@ pub async fn create(
     }
     let is_grant = |verb: &Verb| matches!(verb, Verb::Grant(_));
     let statement = statement::read_for(request.statement, &caller.owner, &group, is_grant)?;
-    let delivery = StatementDelivery {
-        statement: statement.event().clone(),
-        transport: Some(request.transport),
-    };
-    let reply = BunkerClient::for_group(&env, &group)?
-        .deliver(&delivery)
-        .await?;
+    let delivery = StatementDelivery { statement: statement.event().clone(), transport: Some(request.transport) };
+    let reply = BunkerClient::for_group(&env, &group)?.deliver(&delivery).await?;
     let bunker_url = bunker_url(&app, &group, &reply)?;
-    let reply = CreateConnectionReply {
-        connection: reply.connection,
-        bunker_url,
-    };
+    let reply = CreateConnectionReply { connection: reply.connection, bunker_url };
     Ok((StatusCode::CREATED, Json(reply)))
 }
 
@@ -96,10 +88,7 @@ pub async fn list(
     GroupPath(group): GroupPath,
 ) -> Result<Json<ConnectionList>, Problem> {
     owned(&store, &caller, &group).await?;
-    BunkerClient::for_group(&env, &group)?
-        .connections()
-        .await
-        .map(Json)
+    BunkerClient::for_group(&env, &group)?.connections().await.map(Json)
 }
 
 /// Ends a connection.
@@ -140,17 +129,9 @@ pub async fn revoke(
     if !names_it {
         return Err(statement::misplaced());
     }
-    let delivery = StatementDelivery {
-        statement: statement.event().clone(),
-        transport: None,
-    };
-    let reply = BunkerClient::for_group(&env, &path.group)?
-        .deliver(&delivery)
-        .await?;
-    Ok(Json(RevokeConnectionReply {
-        connection: reply.connection,
-        status: reply.status,
-    }))
+    let delivery = StatementDelivery { statement: statement.event().clone(), transport: None };
+    let reply = BunkerClient::for_group(&env, &path.group)?.deliver(&delivery).await?;
+    Ok(Json(RevokeConnectionReply { connection: reply.connection, status: reply.status }))
 }
 
 /// Shows the audit chain of a key, page by page.
@@ -176,40 +157,21 @@ pub async fn activity(
 ) -> Result<Json<ActivityPage>, Problem> {
     owned(&store, &caller, &group).await?;
     if !(1..=ActivityQuery::LIMIT_MAX).contains(&query.limit) {
-        return Err(Problem::invalid(
-            "query_invalid",
-            "Ask for 1 to 200 records with `limit`.",
-        ));
+        return Err(Problem::invalid("query_invalid", "Ask for 1 to 200 records with `limit`."));
     }
-    BunkerClient::for_group(&env, &group)?
-        .activity(query.after, query.limit)
-        .await
-        .map(Json)
+    BunkerClient::for_group(&env, &group)?.activity(query.after, query.limit).await.map(Json)
 }
 
 async fn owned(store: &D1Store, caller: &Caller, group: &GroupId) -> Result<(), Problem> {
-    store
-        .key_of(&caller.account, group)
-        .await?
-        .map(|_| ())
-        .ok_or_else(no_such_key)
+    store.key_of(&caller.account, group).await?.map(|_| ()).ok_or_else(no_such_key)
 }
 
 fn bunker_url(app: &App, group: &GroupId, reply: &StatementReply) -> Result<String, Problem> {
     let config = app.config();
-    let relay = config
-        .public_url
-        .relay(&bunker_id(config.secret(SecretName::RoutingKey), group));
+    let relay = config.public_url.relay(&bunker_id(config.secret(SecretName::RoutingKey), group));
     let wrong = |_| Problem::internal("the object named no valid key or relay");
-    let remote_signer = reply
-        .transport_pubkey
-        .parse()
-        .map_err(|_| Problem::internal("the object named no valid transport key"))?;
+    let remote_signer =
+        reply.transport_pubkey.parse().map_err(|_| Problem::internal("the object named no valid transport key"))?;
     let relays = vec![relay.parse().map_err(wrong)?];
-    Ok(BunkerUri {
-        remote_signer,
-        relays,
-        secret: None,
-    }
-    .to_string())
+    Ok(BunkerUri { remote_signer, relays, secret: None }.to_string())
 }

@@ -9,20 +9,17 @@ mod connections;
 mod keys;
 mod schema;
 
-pub use accounts::{
-    KdfReply, ParamsRequest, RegisterReply, RegisterRequest, SignInReply, TokenReply, TokenRequest,
-};
+pub use accounts::{KdfReply, ParamsRequest, RegisterReply, RegisterRequest, SignInReply, TokenReply, TokenRequest};
 pub use activity::{ActivityPage, ActivityQuery};
 pub use connections::{
-    ClientInfo, ConnectionList, ConnectionStatus, ConnectionView, CreateConnectionReply,
-    CreateConnectionRequest, RevokeConnectionReply, RevokeConnectionRequest, StatementDelivery,
-    StatementReply,
+    ClientInfo, ConnectionList, ConnectionStatus, ConnectionView, CreateConnectionReply, CreateConnectionRequest,
+    RevokeConnectionReply, RevokeConnectionRequest, StatementDelivery, StatementReply,
 };
 pub use keys::{
-    CreateKeyReply, CreateKeyRequest, GroupDescription, HolderEntry, HolderList, KeyDetail,
-    KeyList, KeyView, ProvisionReply, ProvisionRequest, SharePackages,
+    CreateKeyReply, CreateKeyRequest, GroupDescription, HolderEntry, HolderList, KeyDetail, KeyList, KeyView,
+    ProvisionReply, ProvisionRequest, SharePackages,
 };
 pub use schema::{
-    AuditHeadSchema, AuditRecordSchema, GroupPublicSchema, HolderPublicSchema, KdfParamsSchema,
-    PolicyRuleSchema, PolicySchema, SignedEventSchema,
+    AuditHeadSchema, AuditRecordSchema, GroupPublicSchema, HolderPublicSchema, KdfParamsSchema, PolicyRuleSchema,
+    PolicySchema, SignedEventSchema,
 };

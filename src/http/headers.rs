@@ -13,14 +13,8 @@ const ALWAYS: [(HeaderName, &str); 6] = [
     ),
     (header::X_FRAME_OPTIONS, "DENY"),
     (header::REFERRER_POLICY, "no-referrer"),
-    (
-        HeaderName::from_static("cross-origin-resource-policy"),
-        "same-origin",
-    ),
-    (
-        HeaderName::from_static("permissions-policy"),
-        "interest-cohort=()",
-    ),
+    (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
+    (HeaderName::from_static("permissions-policy"), "interest-cohort=()"),
 ];
 
 /// One year, in seconds, as the preload lists want it.
@@ -31,14 +25,9 @@ pub fn secure(headers: &mut HeaderMap, environment: Option<Environment>) {
     for (name, value) in ALWAYS {
         headers.insert(name, HeaderValue::from_static(value));
     }
-    headers
-        .entry(header::CACHE_CONTROL)
-        .or_insert(HeaderValue::from_static("no-store"));
+    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     if environment == Some(Environment::Production) {
-        headers.insert(
-            header::STRICT_TRANSPORT_SECURITY,
-            HeaderValue::from_static(HSTS),
-        );
+        headers.insert(header::STRICT_TRANSPORT_SECURITY, HeaderValue::from_static(HSTS));
     }
 }
 
@@ -55,9 +44,7 @@ mod tests {
         let csp = headers[header::CONTENT_SECURITY_POLICY].to_str().unwrap();
         assert!(csp.contains("default-src 'none'") && csp.contains("frame-ancestors 'none'"));
         assert!(headers.contains_key(header::STRICT_TRANSPORT_SECURITY));
-        let cors = headers
-            .keys()
-            .any(|name| name.as_str().starts_with("access-control-"));
+        let cors = headers.keys().any(|name| name.as_str().starts_with("access-control-"));
         assert!(!cors);
     }
 

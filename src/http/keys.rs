@@ -13,9 +13,7 @@ use http::StatusCode;
 
 use super::body::JsonBody;
 use super::bunker_id::bunker_id;
-use super::dto::{
-    CreateKeyReply, CreateKeyRequest, KeyDetail, KeyList, KeyView, ProvisionRequest, SharePackages,
-};
+use super::dto::{CreateKeyReply, CreateKeyRequest, KeyDetail, KeyList, KeyView, ProvisionRequest, SharePackages};
 use super::path::{GroupPath, no_such_key};
 use super::statement;
 use crate::auth::Caller;
@@ -89,10 +87,7 @@ pub async fn create(
         }
     };
     store.activate_key(&key.group).await?;
-    let reply = CreateKeyReply {
-        key: view(&app, &key)?,
-        sequence: made.sequence,
-    };
+    let reply = CreateKeyReply { key: view(&app, &key)?, sequence: made.sequence };
     Ok((StatusCode::CREATED, Json(reply)))
 }
 
@@ -103,16 +98,9 @@ pub async fn create(
     responses((status = 200, body = KeyList))
 )]
 #[worker::send]
-pub async fn list(
-    State(app): State<App>,
-    caller: Caller,
-    Database(store): Database,
-) -> Result<Json<KeyList>, Problem> {
+pub async fn list(State(app): State<App>, caller: Caller, Database(store): Database) -> Result<Json<KeyList>, Problem> {
     let keys = store.keys_of(&caller.account).await?;
-    let keys = keys
-        .iter()
-        .map(|key| view(&app, key))
-        .collect::<Result<_, _>>()?;
+    let keys = keys.iter().map(|key| view(&app, key)).collect::<Result<_, _>>()?;
     Ok(Json(KeyList { keys }))
 }
 
@@ -135,32 +123,19 @@ pub async fn get(
     Database(store): Database,
     GroupPath(group): GroupPath,
 ) -> Result<Json<KeyDetail>, Problem> {
-    let key = store
-        .key_of(&caller.account, &group)
-        .await?
-        .ok_or_else(no_such_key)?;
+    let key = store.key_of(&caller.account, &group).await?.ok_or_else(no_such_key)?;
     let described = BunkerClient::for_group(&env, &group)?.describe().await?;
-    Ok(Json(KeyDetail {
-        key: view(&app, &key)?,
-        sequence: described.sequence,
-        public: described.public,
-    }))
+    Ok(Json(KeyDetail { key: view(&app, &key)?, sequence: described.sequence, public: described.public }))
 }
 
 /// Writes the row, or finds the one that this request wrote before.
 async fn claim(store: &impl KeyStore, key: KeyRecord) -> Result<KeyRecord, Problem> {
     match store.claim_key(&key, KEYS_MAX).await? {
         Claim::New => Ok(key),
-        Claim::LimitReached => Err(Problem::new(
-            409,
-            "key_limit_reached",
-            "An account has at most 64 keys. Use another account for more.",
-        )),
-        Claim::Exists(found)
-            if found.account == key.account && found.statement == key.statement =>
-        {
-            Ok(found)
+        Claim::LimitReached => {
+            Err(Problem::new(409, "key_limit_reached", "An account has at most 64 keys. Use another account for more."))
         }
+        Claim::Exists(found) if found.account == key.account && found.statement == key.statement => Ok(found),
         Claim::Exists(_) if store.replace_claim(&key).await? => Ok(key),
         Claim::Exists(_) => Err(Problem::new(
             409,
@@ -175,15 +150,8 @@ fn hosted_group(statement: &Statement) -> Result<&GroupPublic, Problem> {
     let Verb::CreateGroup(public) = statement.verb() else {
         return Err(statement::misplaced());
     };
-    let hosted = [
-        (1, HolderRole::Bunker),
-        (2, HolderRole::Cosigner),
-        (3, HolderRole::Recovery),
-    ];
-    let holders = public
-        .holders
-        .iter()
-        .map(|holder| (holder.index.get(), holder.role));
+    let hosted = [(1, HolderRole::Bunker), (2, HolderRole::Cosigner), (3, HolderRole::Recovery)];
+    let holders = public.holders.iter().map(|holder| (holder.index.get(), holder.role));
     if public.epoch == 0 && public.threshold == 2 && holders.eq(hosted) {
         Ok(public)
     } else {
@@ -199,10 +167,7 @@ fn check_label(label: &str) -> Result<(), Problem> {
     if printable && label.len() <= LABEL_MAX_BYTES {
         Ok(())
     } else {
-        Err(Problem::invalid(
-            "label_invalid",
-            "Give the key a label of 1 to 128 bytes without control characters.",
-        ))
+        Err(Problem::invalid("label_invalid", "Give the key a label of 1 to 128 bytes without control characters."))
     }
 }
 

@@ -16,9 +16,7 @@ impl<S: Send + Sync> FromRequestParts<S> for GroupPath {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let Path(group) = Path::<String>::from_request_parts(parts, state)
-            .await
-            .map_err(|_| no_such_key())?;
+        let Path(group) = Path::<String>::from_request_parts(parts, state).await.map_err(|_| no_such_key())?;
         group.parse().map(Self).map_err(|_| no_such_key())
     }
 }
@@ -36,14 +34,11 @@ impl<S: Send + Sync> FromRequestParts<S> for ConnectionPath {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let Path((group, connection)) = Path::<(String, String)>::from_request_parts(parts, state)
-            .await
-            .map_err(|_| no_such_key())?;
+        let Path((group, connection)) =
+            Path::<(String, String)>::from_request_parts(parts, state).await.map_err(|_| no_such_key())?;
         Ok(Self {
             group: group.parse().map_err(|_| no_such_key())?,
-            connection: connection
-                .parse()
-                .map_err(|_| Problem::not_found("This key has no such connection."))?,
+            connection: connection.parse().map_err(|_| Problem::not_found("This key has no such connection."))?,
         })
     }
 }
@@ -56,14 +51,12 @@ impl<S: Sync, T: DeserializeOwned> FromRequestParts<S> for QueryParams<T> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-        Query::try_from_uri(&parts.uri)
-            .map(|Query(query)| Self(query))
-            .map_err(|_| {
-                Problem::invalid(
-                    "query_invalid",
-                    "A query parameter is unknown or not of the form it has. See /openapi.json.",
-                )
-            })
+        Query::try_from_uri(&parts.uri).map(|Query(query)| Self(query)).map_err(|_| {
+            Problem::invalid(
+                "query_invalid",
+                "A query parameter is unknown or not of the form it has. See /openapi.json.",
+            )
+        })
     }
 }
 

@@ -69,16 +69,9 @@ pub async fn holders(State(app): State<App>) -> Result<Response, Problem> {
         let secret = app.config().receiving_secret(role);
         let key = secret.and_then(|secret| ReceivingKey::from_secret(secret).ok());
         let key = key.ok_or_else(|| Problem::internal("a receiving key is unusable"))?;
-        Ok(HolderEntry {
-            role,
-            index,
-            receiving_key: key.public().to_string(),
-        })
+        Ok(HolderEntry { role, index, receiving_key: key.public().to_string() })
     };
-    let holders = SERVER_HOLDERS
-        .into_iter()
-        .map(entry)
-        .collect::<Result<_, Problem>>()?;
+    let holders = SERVER_HOLDERS.into_iter().map(entry).collect::<Result<_, Problem>>()?;
     Ok((CACHE_SHORTLY, Json(HolderList { holders })).into_response())
 }
 

@@ -48,13 +48,9 @@ pub async fn relay(
         ));
     }
     let Bindings(env) = Bindings::of(request.extensions())?;
-    let request = worker::Request::try_from(request.map(|_: Body| worker::Body::empty())).map_err(
-        |error| Problem::internal(format!("the request could not be passed on: {error}")),
-    )?;
-    Ok(BunkerClient::for_group(&env, &group)?
-        .relay(request)
-        .await?
-        .into())
+    let request = worker::Request::try_from(request.map(|_: Body| worker::Body::empty()))
+        .map_err(|error| Problem::internal(format!("the request could not be passed on: {error}")))?;
+    Ok(BunkerClient::for_group(&env, &group)?.relay(request).await?.into())
 }
 
 fn is_for_the_relay(headers: &HeaderMap) -> bool {
@@ -80,10 +76,7 @@ mod tests {
             is_for_the_relay(&headers)
         };
         assert!(passes(header::UPGRADE, "WebSocket"));
-        assert!(passes(
-            header::ACCEPT,
-            "text/html, application/nostr+json;q=0.9"
-        ));
+        assert!(passes(header::ACCEPT, "text/html, application/nostr+json;q=0.9"));
         assert!(!passes(header::ACCEPT, "*/*"));
         assert!(!passes(header::UPGRADE, "h2c"));
         assert!(!is_for_the_relay(&HeaderMap::new()));

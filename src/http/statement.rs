@@ -19,11 +19,7 @@ pub fn read(event: Event, owner: &PublicKey) -> Result<Statement, Problem> {
     if statement.owner() == owner {
         Ok(statement)
     } else {
-        Err(Problem::new(
-            403,
-            "statement_not_by_owner",
-            "Sign the statement with this account's owner key.",
-        ))
+        Err(Problem::new(403, "statement_not_by_owner", "Sign the statement with this account's owner key."))
     }
 }
 
@@ -38,11 +34,7 @@ pub fn read_for(
     takes: fn(&Verb) -> bool,
 ) -> Result<Statement, Problem> {
     let statement = read(event, owner)?;
-    if statement.group() == group && takes(statement.verb()) {
-        Ok(statement)
-    } else {
-        Err(misplaced())
-    }
+    if statement.group() == group && takes(statement.verb()) { Ok(statement) } else { Err(misplaced()) }
 }
 
 /// The statement is good, but not for this address.
@@ -54,8 +46,5 @@ pub fn misplaced() -> Problem {
 }
 
 fn refused(error: &StatementError) -> Problem {
-    Problem::invalid(
-        "statement_invalid",
-        format!("Make and sign the statement anew: {error}."),
-    )
+    Problem::invalid("statement_invalid", format!("Make and sign the statement anew: {error}."))
 }

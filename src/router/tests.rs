@@ -36,11 +36,7 @@ fn ask_of(app: &App, request: http::request::Builder) -> Answer {
     let response = now(build(app.clone()).call(request)).unwrap();
     let (parts, body) = response.into_parts();
     let body = now(axum::body::to_bytes(body, usize::MAX)).unwrap();
-    Answer {
-        status: parts.status,
-        headers: parts.headers,
-        body: serde_json::from_slice(&body).unwrap_or_default(),
-    }
+    Answer { status: parts.status, headers: parts.headers, body: serde_json::from_slice(&body).unwrap_or_default() }
 }
 
 fn ask(method: &str, path: &str) -> Answer {
@@ -54,9 +50,7 @@ fn every_route_of_the_service_is_in_the_document() {
         .as_object()
         .unwrap()
         .iter()
-        .flat_map(|(path, methods)| {
-            methods.as_object().unwrap().keys().map(move |method| format!("{method} {path}"))
-        })
+        .flat_map(|(path, methods)| methods.as_object().unwrap().keys().map(move |method| format!("{method} {path}")))
         .collect();
     for route in [
         "get /healthz",
@@ -142,10 +136,9 @@ fn every_answer_is_inert_and_none_opens_the_api_to_other_origins() {
 fn the_holders_keys_are_those_of_the_configured_secrets() {
     let app = app();
     let answer = ask_of(&app, http::Request::builder().uri("/holders")).body;
-    for (at, role, name) in [
-        (0, "bunker", SecretName::BunkerReceivingKey),
-        (1, "cosigner", SecretName::CosignerReceivingKey),
-    ] {
+    for (at, role, name) in
+        [(0, "bunker", SecretName::BunkerReceivingKey), (1, "cosigner", SecretName::CosignerReceivingKey)]
+    {
         let secret = app.config().secret(name);
         let expected = frost_wasm_core::provision::ReceivingKey::from_secret(secret).unwrap();
         assert_eq!(answer["holders"][at]["role"], role);
@@ -202,9 +195,7 @@ fn the_cause_of_a_failure_is_logged_and_not_answered() {
     LINES.take();
     let cause = "binding DB is missing";
     let request = http::Request::new(Body::empty());
-    let response = now(telemetry::observe(request, None, |_| async {
-        Problem::internal(cause).into_response()
-    }));
+    let response = now(telemetry::observe(request, None, |_| async { Problem::internal(cause).into_response() }));
     let body = now(axum::body::to_bytes(response.into_body(), usize::MAX)).unwrap();
     assert!(!String::from_utf8_lossy(&body).contains(cause));
     let lines = LINES.take();

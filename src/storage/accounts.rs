@@ -50,20 +50,13 @@ pub trait AccountStore {
     async fn insert_account(&self, account: &NewAccount) -> Result<Inserted, StorageError>;
 
     /// The account of that name.
-    async fn account_by_username(
-        &self,
-        username: &Username,
-    ) -> Result<Option<AccountRecord>, StorageError>;
+    async fn account_by_username(&self, username: &Username) -> Result<Option<AccountRecord>, StorageError>;
 
     /// The account of that id.
     async fn account(&self, account: &str) -> Result<Option<AccountRecord>, StorageError>;
 
     /// Writes a session and its first refresh token, both or neither.
-    async fn open_session(
-        &self,
-        session: &SessionRecord,
-        first: &RefreshRecord,
-    ) -> Result<(), StorageError>;
+    async fn open_session(&self, session: &SessionRecord, first: &RefreshRecord) -> Result<(), StorageError>;
 
     /// The session of that id.
     async fn session(&self, session: &str) -> Result<Option<SessionRecord>, StorageError>;
@@ -73,12 +66,7 @@ pub trait AccountStore {
 
     /// Marks a token as exchanged and writes its successor, both or neither; `false` if it was
     /// exchanged before (compare-and-set).
-    async fn rotate(
-        &self,
-        mac: &str,
-        successor: &RefreshRecord,
-        now_ms: u64,
-    ) -> Result<bool, StorageError>;
+    async fn rotate(&self, mac: &str, successor: &RefreshRecord, now_ms: u64) -> Result<bool, StorageError>;
 
     /// Ends a session. Keeps the time of the first end.
     async fn revoke_session(&self, session: &str, now_ms: u64) -> Result<(), StorageError>;

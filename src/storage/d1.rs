@@ -29,27 +29,15 @@ impl D1Store {
         env.d1(BINDING).map(Self).map_err(failed)
     }
 
-    fn prepare(
-        &self,
-        sql: &str,
-        values: &[D1Type<'_>],
-    ) -> Result<D1PreparedStatement, StorageError> {
+    fn prepare(&self, sql: &str, values: &[D1Type<'_>]) -> Result<D1PreparedStatement, StorageError> {
         self.0.prepare(sql).bind_refs(values).map_err(failed)
     }
 
-    async fn first<T: DeserializeOwned>(
-        &self,
-        sql: &str,
-        values: &[D1Type<'_>],
-    ) -> Result<Option<T>, StorageError> {
+    async fn first<T: DeserializeOwned>(&self, sql: &str, values: &[D1Type<'_>]) -> Result<Option<T>, StorageError> {
         self.prepare(sql, values)?.first(None).await.map_err(failed)
     }
 
-    async fn all<T: DeserializeOwned>(
-        &self,
-        sql: &str,
-        values: &[D1Type<'_>],
-    ) -> Result<Vec<T>, StorageError> {
+    async fn all<T: DeserializeOwned>(&self, sql: &str, values: &[D1Type<'_>]) -> Result<Vec<T>, StorageError> {
         let rows = self.prepare(sql, values)?.all().await.map_err(failed)?;
         rows.results().map_err(failed)
     }
@@ -60,10 +48,7 @@ impl D1Store {
     }
 
     /// Runs several in one transaction and gives the rows each changed.
-    async fn batch(
-        &self,
-        statements: Vec<D1PreparedStatement>,
-    ) -> Result<Vec<usize>, StorageError> {
+    async fn batch(&self, statements: Vec<D1PreparedStatement>) -> Result<Vec<usize>, StorageError> {
         let results = self.0.batch(statements).await.map_err(failed)?;
         results.iter().map(changes).collect()
     }
@@ -71,8 +56,7 @@ impl D1Store {
 
 fn changes(result: &D1Result) -> Result<usize, StorageError> {
     let meta = result.meta().map_err(failed)?;
-    meta.and_then(|meta| meta.changes)
-        .ok_or_else(|| StorageError::Failed("no count of changed rows".to_owned()))
+    meta.and_then(|meta| meta.changes).ok_or_else(|| StorageError::Failed("no count of changed rows".to_owned()))
 }
 
 fn failed(error: impl std::fmt::Display) -> StorageError {

@@ -83,9 +83,5 @@ pub trait KeyStore {
     async fn keys_of(&self, account: &str) -> Result<Vec<KeyRecord>, StorageError>;
 
     /// The active key of that group if this account owns it.
-    async fn key_of(
-        &self,
-        account: &str,
-        group: &GroupId,
-    ) -> Result<Option<KeyRecord>, StorageError>;
+    async fn key_of(&self, account: &str, group: &GroupId) -> Result<Option<KeyRecord>, StorageError>;
 }

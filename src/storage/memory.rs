@@ -33,16 +33,11 @@ impl MemoryStore {
 
     fn exchange(&self, mac: &str, successor: &RefreshRecord, now_ms: u64) -> bool {
         let mut tokens = self.tokens.borrow_mut();
-        let Some(token) = tokens
-            .get_mut(mac)
-            .filter(|token| token.rotated_at_ms.is_none())
-        else {
+        let Some(token) = tokens.get_mut(mac).filter(|token| token.rotated_at_ms.is_none()) else {
             return false;
         };
         token.rotated_at_ms = Some(now_ms);
-        tokens
-            .entry(successor.mac.clone())
-            .or_insert_with(|| successor.clone());
+        tokens.entry(successor.mac.clone()).or_insert_with(|| successor.clone());
         true
     }
 }
@@ -55,50 +50,28 @@ impl AccountStore for MemoryStore {
         if accounts.iter().any(|old| old.username == new.username) {
             return Ok(Inserted::UsernameTaken);
         }
-        if accounts
-            .iter()
-            .any(|old| old.owner_pubkey == new.owner_pubkey)
-        {
+        if accounts.iter().any(|old| old.owner_pubkey == new.owner_pubkey) {
             return Ok(Inserted::OwnerKeyTaken);
         }
         accounts.push(new.clone());
         Ok(Inserted::New)
     }
 
-    async fn account_by_username(
-        &self,
-        username: &Username,
-    ) -> Result<Option<AccountRecord>, StorageError> {
+    async fn account_by_username(&self, username: &Username) -> Result<Option<AccountRecord>, StorageError> {
         self.call()?;
         let accounts = self.accounts.borrow();
-        Ok(accounts
-            .iter()
-            .find(|account| account.username == username.as_str())
-            .cloned())
+        Ok(accounts.iter().find(|account| account.username == username.as_str()).cloned())
     }
 
     async fn account(&self, account: &str) -> Result<Option<AccountRecord>, StorageError> {
         self.call()?;
-        Ok(self
-            .accounts
-            .borrow()
-            .iter()
-            .find(|row| row.account == account)
-            .cloned())
+        Ok(self.accounts.borrow().iter().find(|row| row.account == account).cloned())
     }
 
-    async fn open_session(
-        &self,
-        session: &SessionRecord,
-        first: &RefreshRecord,
-    ) -> Result<(), StorageError> {
+    async fn open_session(&self, session: &SessionRecord, first: &RefreshRecord) -> Result<(), StorageError> {
         self.call()?;
-        self.sessions
-            .borrow_mut()
-            .insert(session.session.clone(), session.clone());
-        self.tokens
-            .borrow_mut()
-            .insert(first.mac.clone(), first.clone());
+        self.sessions.borrow_mut().insert(session.session.clone(), session.clone());
+        self.tokens.borrow_mut().insert(first.mac.clone(), first.clone());
         Ok(())
     }
 
@@ -112,12 +85,7 @@ impl AccountStore for MemoryStore {
         Ok(self.tokens.borrow().get(mac).cloned())
     }
 
-    async fn rotate(
-        &self,
-        mac: &str,
-        successor: &RefreshRecord,
-        now_ms: u64,
-    ) -> Result<bool, StorageError> {
+    async fn rotate(&self, mac: &str, successor: &RefreshRecord, now_ms: u64) -> Result<bool, StorageError> {
         self.call()?;
         if let Some(rival_ms) = self.rival_at_ms.take() {
             self.exchange(mac, successor, rival_ms);

@@ -3,18 +3,11 @@ use super::*;
 const NOW_S: u64 = 1_800_000_000;
 
 fn tokens() -> AccessTokens {
-    AccessTokens::new(
-        &Secret32::from_bytes([7; 32]),
-        "https://passport.test".to_owned(),
-    )
+    AccessTokens::new(&Secret32::from_bytes([7; 32]), "https://passport.test".to_owned())
 }
 
 fn sign_raw(tokens: &AccessTokens, header: &str, claims: &str) -> String {
-    let signed = format!(
-        "{}.{}",
-        URL_SAFE_NO_PAD.encode(header),
-        URL_SAFE_NO_PAD.encode(claims)
-    );
+    let signed = format!("{}.{}", URL_SAFE_NO_PAD.encode(header), URL_SAFE_NO_PAD.encode(claims));
     let signature = tokens.signing.sign(signed.as_bytes()).to_bytes();
     format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature))
 }
@@ -27,13 +20,8 @@ fn own_header(tokens: &AccessTokens) -> String {
 fn a_token_is_taken_until_it_expires() {
     let tokens = tokens();
     let token = tokens.issue("account", "session", NOW_S);
-    let claims = tokens
-        .verify(&token, NOW_S + ACCESS_TOKEN_LIFETIME_S - 1)
-        .unwrap();
-    assert_eq!(
-        (claims.sub.as_str(), claims.sid.as_str()),
-        ("account", "session")
-    );
+    let claims = tokens.verify(&token, NOW_S + ACCESS_TOKEN_LIFETIME_S - 1).unwrap();
+    assert_eq!((claims.sub.as_str(), claims.sid.as_str()), ("account", "session"));
     let late = tokens.verify(&token, NOW_S + ACCESS_TOKEN_LIFETIME_S);
     assert_eq!(late, Err(AccessTokenError::Expired));
     let early = tokens.verify(&token, NOW_S - CLOCK_SKEW_MAX_S - 1);
@@ -47,11 +35,7 @@ fn no_game_with_alg_kid_typ_or_further_header_fields_works() {
     let token = tokens.issue("account", "session", NOW_S);
     let claims = token.split('.').nth(1).unwrap();
     let claims = String::from_utf8(URL_SAFE_NO_PAD.decode(claims).unwrap()).unwrap();
-    assert!(
-        tokens
-            .verify(&sign_raw(&tokens, &ours, &claims), NOW_S)
-            .is_ok()
-    );
+    assert!(tokens.verify(&sign_raw(&tokens, &ours, &claims), NOW_S).is_ok());
     for header in [
         ours.replace("EdDSA", "none"),
         ours.replace("EdDSA", "HS256"),
@@ -73,9 +57,7 @@ fn claims_of_another_deployment_audience_or_lifetime_are_refused() {
     let tokens = tokens();
     let header = own_header(&tokens);
     let token = tokens.issue("account", "session", NOW_S);
-    let claims = URL_SAFE_NO_PAD
-        .decode(token.split('.').nth(1).unwrap())
-        .unwrap();
+    let claims = URL_SAFE_NO_PAD.decode(token.split('.').nth(1).unwrap()).unwrap();
     let claims = String::from_utf8(claims).unwrap();
     let exp = (NOW_S + ACCESS_TOKEN_LIFETIME_S).to_string();
     for (from, to) in [
@@ -96,16 +78,9 @@ fn changed_stripped_and_foreign_signatures_are_refused() {
     let tokens = tokens();
     let token = tokens.issue("account", "session", NOW_S);
     let (signed, _) = token.rsplit_once('.').unwrap();
-    let stranger = AccessTokens::new(
-        &Secret32::from_bytes([8; 32]),
-        "https://passport.test".to_owned(),
-    );
+    let stranger = AccessTokens::new(&Secret32::from_bytes([8; 32]), "https://passport.test".to_owned());
     let foreign = stranger.signing.sign(signed.as_bytes()).to_bytes();
-    for signature in [
-        String::new(),
-        URL_SAFE_NO_PAD.encode([0; 64]),
-        URL_SAFE_NO_PAD.encode(foreign),
-    ] {
+    for signature in [String::new(), URL_SAFE_NO_PAD.encode([0; 64]), URL_SAFE_NO_PAD.encode(foreign)] {
         let verdict = tokens.verify(&format!("{signed}.{signature}"), NOW_S);
         assert_eq!(verdict, Err(AccessTokenError::BadSignature));
     }
@@ -116,15 +91,10 @@ fn changed_stripped_and_foreign_signatures_are_refused() {
 
 #[test]
 fn keys_thumbprints_and_signatures_are_those_of_rfc_8037_appendix_a() {
-    let seed = URL_SAFE_NO_PAD
-        .decode("nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A")
-        .unwrap();
+    let seed = URL_SAFE_NO_PAD.decode("nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A").unwrap();
     let seed = Secret32::from_bytes(seed.try_into().unwrap());
     let tokens = AccessTokens::new(&seed, String::new());
-    assert_eq!(
-        tokens.jwks().keys[0].x,
-        "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"
-    );
+    assert_eq!(tokens.jwks().keys[0].x, "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo");
     assert_eq!(tokens.kid, "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k");
     let signed = "eyJhbGciOiJFZERTQSJ9.RXhhbXBsZSBvZiBFZDI1NTE5IHNpZ25pbmc";
     let signature = tokens.signing.sign(signed.as_bytes()).to_bytes();

@@ -32,34 +32,19 @@ impl Fixture {
         store.accounts.borrow_mut().push(AccountRecord {
             account: "a1".repeat(16),
             username: "alice".to_owned(),
-            password_hash: PasswordHash::make(&secret("correct horse battery"), [1; 16])
-                .to_string(),
+            password_hash: PasswordHash::make(&secret("correct horse battery"), [1; 16]).to_string(),
             owner_pubkey: "02".repeat(32),
             owner_blob: None,
             kdf: None,
         });
-        Self {
-            store,
-            keys: for_tests(),
-        }
+        Self { store, keys: for_tests() }
     }
 
     fn sign_in(&self, name: &str, password: &str) -> Result<TokenPair, Problem> {
         let username = Username::parse(name).ok();
-        let fresh = Fresh {
-            session: crate::platform::random_bytes(),
-            token: crate::platform::random_bytes(),
-        };
+        let fresh = Fresh { session: crate::platform::random_bytes(), token: crate::platform::random_bytes() };
         let secret = secret(password);
-        now(sign_in(
-            &self.store,
-            &self.keys,
-            username.as_ref(),
-            &secret,
-            fresh,
-            T0_MS,
-        ))
-        .map(|(_, pair)| pair)
+        now(sign_in(&self.store, &self.keys, username.as_ref(), &secret, fresh, T0_MS)).map(|(_, pair)| pair)
     }
 
     fn alice(&self) -> TokenPair {
@@ -84,9 +69,7 @@ fn an_unknown_name_and_a_wrong_password_are_answered_alike() {
     let it = Fixture::new();
     let wrong = it.sign_in("alice", "incorrect horse battery").unwrap_err();
     let unknown = it.sign_in("mallory", "correct horse battery").unwrap_err();
-    let impossible = it
-        .sign_in("NOT A NAME", "correct horse battery")
-        .unwrap_err();
+    let impossible = it.sign_in("NOT A NAME", "correct horse battery").unwrap_err();
     assert_eq!(wrong, unknown);
     assert_eq!(wrong, impossible);
     assert_eq!(wrong.code(), "credentials_invalid");
@@ -96,13 +79,8 @@ fn an_unknown_name_and_a_wrong_password_are_answered_alike() {
 fn a_signed_in_client_is_who_it_says_and_can_go_on() {
     let it = Fixture::new();
     let first = it.alice();
-    assert_eq!(
-        it.authenticate(&first.access, T0_MS).unwrap().username,
-        "alice"
-    );
-    let second = it
-        .refresh(&first.refresh.expose_text(), T0_MS + 60_000)
-        .unwrap();
+    assert_eq!(it.authenticate(&first.access, T0_MS).unwrap().username, "alice");
+    let second = it.refresh(&first.refresh.expose_text(), T0_MS + 60_000).unwrap();
     assert!(it.authenticate(&second.access, T0_MS + 60_000).is_ok());
 }
 
@@ -111,9 +89,7 @@ fn a_retry_within_ten_seconds_gets_the_very_same_answer() {
     let it = Fixture::new();
     let token = it.alice().refresh.expose_text();
     let first = it.refresh(&token, T0_MS + 5_000).unwrap();
-    let again = it
-        .refresh(&token, T0_MS + 5_000 + RETRY_WINDOW_MS - 1)
-        .unwrap();
+    let again = it.refresh(&token, T0_MS + 5_000 + RETRY_WINDOW_MS - 1).unwrap();
     assert_eq!(first.access, again.access);
     assert_eq!(first.refresh.expose_text(), again.refresh.expose_text());
 }
@@ -124,15 +100,9 @@ fn a_refresh_token_used_twice_ends_its_whole_family() {
     let first = it.alice();
     let old = first.refresh.expose_text();
     let second = it.refresh(&old, T0_MS).unwrap();
-    assert_eq!(
-        code(it.refresh(&old, T0_MS + RETRY_WINDOW_MS)),
-        "refresh_token_reused"
-    );
+    assert_eq!(code(it.refresh(&old, T0_MS + RETRY_WINDOW_MS)), "refresh_token_reused");
     let newest = second.refresh.expose_text();
-    assert_eq!(
-        code(it.refresh(&newest, T0_MS + RETRY_WINDOW_MS)),
-        "refresh_token_invalid"
-    );
+    assert_eq!(code(it.refresh(&newest, T0_MS + RETRY_WINDOW_MS)), "refresh_token_invalid");
     let access = it.authenticate(&second.access, T0_MS + RETRY_WINDOW_MS);
     assert_eq!(code(access), "access_token_invalid");
 }
@@ -154,21 +124,11 @@ fn nothing_of_a_session_works_after_logout_by_either_token() {
         let it = Fixture::new();
         let pair = it.alice();
         let refresh_text = pair.refresh.expose_text();
-        let token = if by_access {
-            &pair.access
-        } else {
-            &refresh_text
-        };
+        let token = if by_access { &pair.access } else { &refresh_text };
         now(sign_out(&it.store, &it.keys, token, T0_MS)).unwrap();
         now(sign_out(&it.store, &it.keys, token, T0_MS + 1)).unwrap();
-        assert_eq!(
-            code(it.authenticate(&pair.access, T0_MS)),
-            "access_token_invalid"
-        );
-        assert_eq!(
-            code(it.refresh(&refresh_text, T0_MS)),
-            "refresh_token_invalid"
-        );
+        assert_eq!(code(it.authenticate(&pair.access, T0_MS)), "access_token_invalid");
+        assert_eq!(code(it.refresh(&refresh_text, T0_MS)), "refresh_token_invalid");
     }
 }
 
@@ -176,10 +136,7 @@ fn nothing_of_a_session_works_after_logout_by_either_token() {
 fn a_token_of_one_type_is_refused_where_the_other_is_asked_for() {
     let it = Fixture::new();
     let pair = it.alice();
-    assert_eq!(
-        code(it.refresh(&pair.access, T0_MS)),
-        "refresh_token_invalid"
-    );
+    assert_eq!(code(it.refresh(&pair.access, T0_MS)), "refresh_token_invalid");
     let as_access = it.authenticate(&pair.refresh.expose_text(), T0_MS);
     assert_eq!(code(as_access), "access_token_invalid");
 }
@@ -210,11 +167,7 @@ fn tokens_in_clear_are_never_stored() {
     let it = Fixture::new();
     let pair = it.alice();
     let next = it.refresh(&pair.refresh.expose_text(), T0_MS).unwrap();
-    let stored = format!(
-        "{:?} {:?}",
-        it.store.tokens.borrow(),
-        it.store.sessions.borrow()
-    );
+    let stored = format!("{:?} {:?}", it.store.tokens.borrow(), it.store.sessions.borrow());
     for token in [&pair.refresh, &next.refresh] {
         let text = token.expose_text();
         assert!(!stored.contains(text.trim_start_matches("prt_")));
@@ -236,10 +189,7 @@ fn a_store_that_fails_anywhere_gives_no_token_and_no_entry() {
         it.store.fails_after.set(Some(fails_after));
         assert_eq!(code(it.authenticate(&pair.access, T0_MS)), "unavailable");
         it.store.fails_after.set(Some(fails_after));
-        assert_eq!(
-            code(it.sign_in("alice", "correct horse battery")),
-            "unavailable"
-        );
+        assert_eq!(code(it.sign_in("alice", "correct horse battery")), "unavailable");
     }
 }
 
@@ -247,8 +197,5 @@ fn a_store_that_fails_anywhere_gives_no_token_and_no_entry() {
 fn a_corrupt_password_hash_is_a_failure_and_not_a_wrong_password() {
     let it = Fixture::new();
     it.store.accounts.borrow_mut()[0].password_hash = "$scrypt$".to_owned();
-    assert_eq!(
-        code(it.sign_in("alice", "correct horse battery")),
-        "internal"
-    );
+    assert_eq!(code(it.sign_in("alice", "correct horse battery")), "internal");
 }

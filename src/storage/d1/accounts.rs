@@ -8,8 +8,7 @@ use crate::auth::refresh::{RefreshRecord, SESSION_LIFETIME_MS, SessionRecord};
 use crate::auth::username::Username;
 use crate::storage::{AccountRecord, AccountStore, Inserted, NewAccount, StorageError};
 
-const ACCOUNT: &str =
-    "SELECT account_id, username, password_hash, owner_pubkey, owner_blob, kdf FROM accounts";
+const ACCOUNT: &str = "SELECT account_id, username, password_hash, owner_pubkey, owner_blob, kdf FROM accounts";
 const INSERT_REFRESH_TOKEN: &str = "INSERT INTO refresh_tokens (token_mac, session_id, \
      expires_at_ms, rotated_at_ms) VALUES (?1, ?2, ?3, NULL) ON CONFLICT (token_mac) DO NOTHING";
 
@@ -62,18 +61,14 @@ impl AccountStore for D1Store {
             return Ok(Inserted::New);
         }
         let sql = format!("{ACCOUNT} WHERE username = ?1");
-        let same_name: Option<AccountRow> =
-            self.first(&sql, &[D1Type::Text(&new.username)]).await?;
+        let same_name: Option<AccountRow> = self.first(&sql, &[D1Type::Text(&new.username)]).await?;
         Ok(match same_name {
             Some(_) => Inserted::UsernameTaken,
             None => Inserted::OwnerKeyTaken,
         })
     }
 
-    async fn account_by_username(
-        &self,
-        username: &Username,
-    ) -> Result<Option<AccountRecord>, StorageError> {
+    async fn account_by_username(&self, username: &Username) -> Result<Option<AccountRecord>, StorageError> {
         let sql = format!("{ACCOUNT} WHERE username = ?1");
         let row: Option<AccountRow> = self.first(&sql, &[D1Type::Text(username.as_str())]).await?;
         Ok(row.map(AccountRecord::from))
@@ -85,11 +80,7 @@ impl AccountStore for D1Store {
         Ok(row.map(AccountRecord::from))
     }
 
-    async fn open_session(
-        &self,
-        session: &SessionRecord,
-        first: &RefreshRecord,
-    ) -> Result<(), StorageError> {
+    async fn open_session(&self, session: &SessionRecord, first: &RefreshRecord) -> Result<(), StorageError> {
         let now_ms = session.created_at_ms;
         let over_before_ms = now_ms.saturating_sub(SESSION_LIFETIME_MS);
         self.batch(vec![
@@ -101,19 +92,11 @@ impl AccountStore for D1Store {
             self.prepare(
                 "INSERT INTO sessions (session_id, account_id, created_at_ms, revoked_at_ms) \
                  VALUES (?1, ?2, ?3, NULL)",
-                &[
-                    D1Type::Text(&session.session),
-                    D1Type::Text(&session.account),
-                    real(now_ms),
-                ],
+                &[D1Type::Text(&session.session), D1Type::Text(&session.account), real(now_ms)],
             )?,
             self.prepare(
                 INSERT_REFRESH_TOKEN,
-                &[
-                    D1Type::Text(&first.mac),
-                    D1Type::Text(&first.session),
-                    real(first.expires_at_ms),
-                ],
+                &[D1Type::Text(&first.mac), D1Type::Text(&first.session), real(first.expires_at_ms)],
             )?,
         ])
         .await
@@ -142,12 +125,7 @@ impl AccountStore for D1Store {
         row.map(RefreshRecord::try_from).transpose()
     }
 
-    async fn rotate(
-        &self,
-        mac: &str,
-        successor: &RefreshRecord,
-        now_ms: u64,
-    ) -> Result<bool, StorageError> {
+    async fn rotate(&self, mac: &str, successor: &RefreshRecord, now_ms: u64) -> Result<bool, StorageError> {
         let changed = self
             .batch(vec![
                 self.prepare(
@@ -158,11 +136,7 @@ impl AccountStore for D1Store {
                 // The successor is the same for every racer: the loser's insert changes nothing.
                 self.prepare(
                     INSERT_REFRESH_TOKEN,
-                    &[
-                        D1Type::Text(&successor.mac),
-                        D1Type::Text(&successor.session),
-                        real(successor.expires_at_ms),
-                    ],
+                    &[D1Type::Text(&successor.mac), D1Type::Text(&successor.session), real(successor.expires_at_ms)],
                 )?,
                 self.prepare(
                     "DELETE FROM refresh_tokens WHERE session_id = ?1 AND expires_at_ms <= ?2",
@@ -204,10 +178,7 @@ impl TryFrom<SessionRow> for SessionRecord {
             session: row.session_id,
             account: row.account_id,
             created_at_ms: ms(row.created_at_ms, "sessions.created_at_ms")?,
-            revoked_at_ms: row
-                .revoked_at_ms
-                .map(|at| ms(at, "sessions.revoked_at_ms"))
-                .transpose()?,
+            revoked_at_ms: row.revoked_at_ms.map(|at| ms(at, "sessions.revoked_at_ms")).transpose()?,
         })
     }
 }
@@ -220,10 +191,7 @@ impl TryFrom<RefreshRow> for RefreshRecord {
             mac: row.token_mac,
             session: row.session_id,
             expires_at_ms: ms(row.expires_at_ms, "refresh_tokens.expires_at_ms")?,
-            rotated_at_ms: row
-                .rotated_at_ms
-                .map(|at| ms(at, "refresh_tokens.rotated_at_ms"))
-                .transpose()?,
+            rotated_at_ms: row.rotated_at_ms.map(|at| ms(at, "refresh_tokens.rotated_at_ms")).transpose()?,
         })
     }
 }

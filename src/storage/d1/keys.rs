@@ -7,8 +7,7 @@ use worker::d1::D1Type;
 use super::{D1Store, ms, real};
 use crate::storage::{Claim, KeyRecord, KeyStatus, KeyStore, StorageError};
 
-const KEY: &str =
-    "SELECT group_id, account_id, pubkey, label, statement_id, status, created_at_ms FROM keys";
+const KEY: &str = "SELECT group_id, account_id, pubkey, label, statement_id, status, created_at_ms FROM keys";
 
 #[derive(Deserialize)]
 struct KeyRow {
@@ -74,38 +73,25 @@ impl KeyStore for D1Store {
         self.run(
             "DELETE FROM keys WHERE group_id = ?1 AND account_id = ?2 AND statement_id = ?3 \
              AND status = 'creating'",
-            &[
-                D1Type::Text(&key.group.to_string()),
-                D1Type::Text(&key.account),
-                D1Type::Text(&key.statement),
-            ],
+            &[D1Type::Text(&key.group.to_string()), D1Type::Text(&key.account), D1Type::Text(&key.statement)],
         )
         .await
         .map(|_| ())
     }
 
     async fn activate_key(&self, group: &GroupId) -> Result<(), StorageError> {
-        self.run(
-            "UPDATE keys SET status = 'active' WHERE group_id = ?1",
-            &[D1Type::Text(&group.to_string())],
-        )
-        .await
-        .map(|_| ())
+        self.run("UPDATE keys SET status = 'active' WHERE group_id = ?1", &[D1Type::Text(&group.to_string())])
+            .await
+            .map(|_| ())
     }
 
     async fn keys_of(&self, account: &str) -> Result<Vec<KeyRecord>, StorageError> {
-        let sql = format!(
-            "{KEY} WHERE account_id = ?1 AND status = 'active' ORDER BY created_at_ms, group_id"
-        );
+        let sql = format!("{KEY} WHERE account_id = ?1 AND status = 'active' ORDER BY created_at_ms, group_id");
         let rows: Vec<KeyRow> = self.all(&sql, &[D1Type::Text(account)]).await?;
         rows.into_iter().map(KeyRecord::try_from).collect()
     }
 
-    async fn key_of(
-        &self,
-        account: &str,
-        group: &GroupId,
-    ) -> Result<Option<KeyRecord>, StorageError> {
+    async fn key_of(&self, account: &str, group: &GroupId) -> Result<Option<KeyRecord>, StorageError> {
         let sql = format!("{KEY} WHERE account_id = ?1 AND group_id = ?2 AND status = 'active'");
         let group = group.to_string();
         let values = [account, &group].map(D1Type::Text);
@@ -120,11 +106,7 @@ impl TryFrom<KeyRow> for KeyRecord {
     fn try_from(row: KeyRow) -> Result<Self, StorageError> {
         let corrupt = |what| move || StorageError::Corrupt { what };
         Ok(Self {
-            group: row
-                .group_id
-                .parse()
-                .ok()
-                .ok_or_else(corrupt("keys.group_id"))?,
+            group: row.group_id.parse().ok().ok_or_else(corrupt("keys.group_id"))?,
             account: row.account_id,
             pubkey: row.pubkey,
             label: row.label,

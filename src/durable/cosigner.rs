@@ -1,0 +1,111 @@
+//! The cosigner object: one share of one group, which contributes only to what it judged itself.
+//!
+//! A coordinator hands over the client's own signed event and the key that it decrypts under. Everything else is
+//! decided here, from the owner's statements that this holder has, so a coordinator that is taken over can have
+//! nothing signed that no app asked for. The record is committed before the contribution leaves. Judging and
+//! committing happen without a wait in between.
+
+use bunker_core::{
+    event::Event,
+    joint::{self, ContributionReply, ContributionRequest},
+    session::CosignerEffect,
+    statement::Statement,
+};
+use frost_wasm_core::group::HolderRole;
+use worker::{DurableObject, Env, Request, Response, State, durable_object};
+
+use super::{
+    holder::{Holder, Slot},
+    rpc::{self, Route, ShareDelivery},
+};
+use crate::{platform, problem::Problem, telemetry};
+
+/// One holder of one group, under its own KEK.
+#[durable_object]
+pub struct Cosigner {
+    state: State,
+    env: Env,
+    slot: Slot,
+}
+
+// A panic leaves the cells of the slot as they were between two steps.
+impl std::panic::RefUnwindSafe for Cosigner {}
+
+impl DurableObject for Cosigner {
+    fn new(state: State, env: Env) -> Self {
+        Self { state, env, slot: Slot::default() }
+    }
+
+    async fn fetch(&self, mut request: Request) -> worker::Result<Response> {
+        match Route::of(&request.path()) {
+            Some(Route::Provision) => rpc::answer(self.provision(&mut request).await),
+            Some(Route::Deliver) => rpc::answer(self.deliver(&mut request).await),
+            Some(Route::Contribute) => rpc::answer(self.contribute(&mut request).await),
+            Some(Route::Describe | Route::Connections | Route::Activity) | None => {
+                rpc::answer::<()>(Err(Problem::not_found("A cosigner has no such route.")))
+            }
+        }
+    }
+
+    async fn alarm(&self) -> worker::Result<Response> {
+        if let Some(holder) = self.slot.get(&self.state, &self.env, HolderRole::Cosigner).await.map_err(failed)? {
+            holder.forget(&self.state).await.map_err(failed)?;
+        }
+        Response::empty()
+    }
+}
+
+impl Cosigner {
+    async fn provision(&self, request: &mut Request) -> Result<(), Problem> {
+        let ShareDelivery { statement, package } = rpc::body(request).await?;
+        let statement = Statement::verify(statement)?;
+        let role = HolderRole::Cosigner;
+        self.slot.provision(&self.state, &self.env, role, &statement, &package).await.map(|_| ())
+    }
+
+    async fn deliver(&self, request: &mut Request) -> Result<(), Problem> {
+        let statement = Statement::verify(rpc::body::<Event>(request).await?)?;
+        self.holder().await?.deliver(&self.env, &statement, None)
+    }
+
+    async fn contribute(&self, request: &mut Request) -> Result<ContributionReply, Problem> {
+        let body = request.text().await.map_err(|error| Problem::internal(error.to_string()))?;
+        let request = ContributionRequest::decode(&body).map_err(|error| Problem::internal(error.to_string()))?;
+        let holder = self.holder().await?;
+        let reply = judge_and_contribute(&holder, request)?;
+        holder.schedule_forgetting(&self.state).await.map_err(|error| Problem::internal(error.to_string()))?;
+        #[cfg(feature = "fault-injection")]
+        let reply = super::faults::contribution(reply);
+        Ok(reply)
+    }
+
+    async fn holder(&self) -> Result<std::rc::Rc<Holder>, Problem> {
+        self.slot.require(&self.state, &self.env, HolderRole::Cosigner).await
+    }
+}
+
+fn judge_and_contribute(holder: &Holder, request: ContributionRequest) -> Result<ContributionReply, Problem> {
+    let refused = |code: &str, text: String| ContributionReply::Refused { code: code.to_owned(), text };
+    let event = match request.event.into_verified() {
+        Ok(event) => event,
+        Err(error) => return Ok(refused("not_signed", error.to_string())),
+    };
+    let step = match holder.state().contribute(&event, &request.conversation, platform::now_ms()) {
+        Ok(step) => step,
+        Err(error) => return Ok(refused("not_a_request", error.to_string())),
+    };
+    holder.commit(&step.mutations, Vec::new())?;
+    match step.effect {
+        CosignerEffect::Refuse(refusal) => Ok(refused(refusal.code(), refusal.to_string())),
+        CosignerEffect::Contribute(operation) => {
+            let rng = &mut platform::rng();
+            joint::contribute(&operation, &event.id, holder.share(), request.epoch, &request.commitments, rng)
+                .or_else(|error| Ok(refused("contribution_failed", error.to_string())))
+        }
+    }
+}
+
+fn failed(problem: Problem) -> worker::Error {
+    telemetry::failure(problem.code(), problem.cause().unwrap_or_default());
+    worker::Error::RustError(problem.code().to_owned())
+}

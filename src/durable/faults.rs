@@ -1,0 +1,87 @@
+//! Failures on demand, for tests of the built Worker. Compiled only with the feature `fault-injection`, which no
+//! deployed build has.
+
+use std::cell::Cell;
+
+use axum::Json;
+use bunker_core::{
+    event::{Event, Template},
+    joint::ContributionReply,
+    keys::TransportSecret,
+    nip44::{self, ConversationKey},
+};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::store::StoreError;
+use crate::platform;
+
+/// A failure that happens once, in whichever object comes first to its place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Fault {
+    /// The bunker panics in the middle of an operation.
+    Panic,
+    /// The cosigner's contribution is another than the right one.
+    CorruptContribution,
+    /// A commit fails.
+    StorageFails,
+    /// The bunker asks the cosigner for something that no client asked for.
+    InventRequest,
+}
+
+thread_local! {
+    static ARRANGED: Cell<Option<Fault>> = const { Cell::new(None) };
+}
+
+/// Arranges the failure that the body names, in this isolate. Locally the objects run in the Worker's own.
+pub async fn arrange(Json(fault): Json<Fault>) {
+    ARRANGED.set(Some(fault));
+}
+
+/// Panics in the middle of an operation.
+pub(super) fn panic_if_arranged() {
+    if is_due(Fault::Panic) {
+        panic!("arranged by a test");
+    }
+}
+
+/// Fails instead of a commit.
+pub(super) fn storage() -> Result<(), StoreError> {
+    if is_due(Fault::StorageFails) { Err(StoreError::Failed("arranged by a test".into())) } else { Ok(()) }
+}
+
+/// Alters a contribution, as a broken or malicious cosigner would.
+pub(super) fn contribution(reply: ContributionReply) -> ContributionReply {
+    if !is_due(Fault::CorruptContribution) {
+        return reply;
+    }
+    let altered = |text: String| {
+        // The last byte of the share, or of the proof.
+        let flipped = if text.ends_with("00\"}") { "01\"}" } else { "00\"}" };
+        text.get(..text.len().saturating_sub(4)).map(|head| format!("{head}{flipped}"))
+    };
+    let text = serde_json::to_string(&reply).ok().and_then(altered);
+    text.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or(reply)
+}
+
+/// What a coordinator that was taken over could make up with all the keys it has: a request in the client's place.
+pub(super) fn invented(event: &Event, transport: &TransportSecret, conversation: &ConversationKey) -> Option<Event> {
+    if !is_due(Fault::InventRequest) {
+        return None;
+    }
+    let template = json!({ "kind": 1, "content": "invented", "tags": [], "created_at": event.created_at });
+    let request = json!({ "id": "1", "method": "sign_event", "params": [template.to_string()] }).to_string();
+    let mut rng = platform::rng();
+    let template = Template {
+        created_at: event.created_at,
+        kind: event.kind,
+        tags: event.tags.clone(),
+        content: nip44::encrypt_random(conversation, &request, &mut rng).ok()?,
+    };
+    template.sign_with(transport, &mut rng).ok()
+}
+
+fn is_due(fault: Fault) -> bool {
+    ARRANGED.get() == Some(fault) && ARRANGED.take().is_some()
+}

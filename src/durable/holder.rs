@@ -1,0 +1,363 @@
+//! One server-side holder in its object: the session machine's state, the opened share, and the store.
+//!
+//! [`Holder::commit`] is the only way from a step to the state: the store first, then memory. The share is opened
+//! when the object wakes and lives in its memory only; the data key that sealed it stays with it, to open the
+//! transport secrets of connections.
+
+use std::{
+    cell::{RefCell, RefMut},
+    collections::BTreeMap,
+    rc::Rc,
+    time::Duration,
+};
+
+use bunker_core::{
+    grant::ConnectionId,
+    keys::{PublicKey, TransportSecret},
+    nip44::ConversationKey,
+    session::{HolderState, Mutation},
+    statement::{Statement, Verb},
+};
+use frost_wasm_core::{
+    group::{GroupPublic, HolderIndex, HolderRole},
+    provision::{ReceivingKey, SHARE_PURPOSE, TRANSPORT_PURPOSE},
+    sealed::{Dek, Label, SealError, SealedBytes, SealedShare},
+    share::KeyShare,
+};
+use worker::{Env, State};
+
+use super::store::{Row, Store, StoreError};
+use crate::{
+    config::Config,
+    hsm::{self, Hsm, WrappedDek},
+    platform,
+    problem::Problem,
+};
+
+/// How many holders of a hosted group act together: the bunker and one cosigner.
+const HOSTED_THRESHOLD: u16 = 2;
+/// Pause between two rounds of forgetting requests that can't come again.
+const FORGET_EVERY: Duration = Duration::from_secs(5 * 60);
+
+/// A holder that is awake.
+pub(super) struct Holder {
+    state: RefCell<HolderState>,
+    share: KeyShare,
+    dek: Dek,
+    store: Store,
+    is_forgetting_due: RefCell<bool>,
+    transports: RefCell<BTreeMap<ConnectionId, Rc<TransportSecret>>>,
+    /// The key between each connection and the client that used it last.
+    conversations: RefCell<BTreeMap<ConnectionId, (PublicKey, Rc<ConversationKey>)>>,
+}
+
+/// Holds the holder of an object while it is in memory.
+#[derive(Default)]
+pub(super) struct Slot(RefCell<Option<Rc<Holder>>>);
+
+impl Slot {
+    /// The holder, woken from the store if need be; `None` if the object was never provisioned.
+    pub(super) async fn get(&self, object: &State, env: &Env, role: HolderRole) -> Result<Option<Rc<Holder>>, Problem> {
+        if let Some(holder) = self.0.borrow().clone() {
+            return Ok(Some(holder));
+        }
+        let woken = Holder::wake(object, env, role).await?;
+        // Another request may have woken it during the wait; what that one changed must not be lost.
+        let mut slot = self.0.borrow_mut();
+        if slot.is_none() {
+            *slot = woken.map(Rc::new);
+        }
+        Ok(slot.clone())
+    }
+
+    /// The same, where its absence is an error.
+    pub(super) async fn require(&self, object: &State, env: &Env, role: HolderRole) -> Result<Rc<Holder>, Problem> {
+        let absent = || Problem::not_found("There is no such identity here. Check its id.");
+        self.get(object, env, role).await?.ok_or_else(absent)
+    }
+
+    /// Becomes a holder by the owner's statement and a package sealed to this role. Again is no error.
+    pub(super) async fn provision(
+        &self,
+        object: &State,
+        env: &Env,
+        role: HolderRole,
+        statement: &Statement,
+        package: &str,
+    ) -> Result<Rc<Holder>, Problem> {
+        let existing = self.get(object, env, role).await?;
+        let holder = match existing {
+            Some(holder) => holder,
+            None => {
+                let made = Holder::make(object, env, role, statement, package).await?;
+                let mut slot = self.0.borrow_mut();
+                match &*slot {
+                    // Two deliveries at once: the one that stored first stands.
+                    Some(first) => first.clone(),
+                    None => {
+                        let (holder, mutations, rows) = made;
+                        holder.store.commit(&mutations, rows)?;
+                        slot.insert(Rc::new(holder)).clone()
+                    }
+                }
+            }
+        };
+        let is_same = holder.state().identity().statement.id == *statement.id();
+        if is_same {
+            Ok(holder)
+        } else {
+            Err(Problem::new(409, "group_exists", "A group with this id exists. Make a new id."))
+        }
+    }
+}
+
+impl Holder {
+    async fn wake(object: &State, env: &Env, role: HolderRole) -> Result<Option<Self>, Problem> {
+        let config = config(env)?;
+        let store = Store::open(object)?;
+        let Some(stored) = store.load()? else {
+            return Ok(None);
+        };
+        let SealedShare { kek_id, wrapped_dek, .. } = &stored.share;
+        let wrapped = WrappedDek { kek_id: kek_id.clone(), wrapped: wrapped_dek.clone() };
+        let dek = hsm::for_holder(&config, role)?.unwrap_dek(&wrapped).await?;
+        // The wait let others in: what they stored is read now, after it.
+        let Some(stored) = store.load()? else {
+            return Ok(None);
+        };
+        let identity = stored.state.identity();
+        let share = stored.share.open(&dek, &identity.public, identity.holder).map_err(damaged)?;
+        Ok(Some(Self::new(stored.state, share, dek, store)))
+    }
+
+    async fn make(
+        object: &State,
+        env: &Env,
+        role: HolderRole,
+        statement: &Statement,
+        package: &str,
+    ) -> Result<(Self, Vec<Mutation>, Vec<Row>), Problem> {
+        let config = config(env)?;
+        let Verb::CreateGroup(public) = statement.verb() else {
+            return Err(Problem::invalid("statement_invalid", "A group is made by a create_group statement."));
+        };
+        let index = index_of(public, role)?;
+        let (state, mutations) = HolderState::create(statement, index, platform::now_ms())?;
+        let mut aad = statement.id().as_bytes().to_vec();
+        aad.extend(index.get().to_be_bytes());
+        let secret = receiving_key(&config, role)?.open(SHARE_PURPOSE, &aad, package).map_err(bad_package)?;
+        let secret = secret.into_fixed().ok_or_else(|| bad_package("a share has 32 bytes"))?;
+        let share = KeyShare::new(public, index, secret).map_err(|error| {
+            Problem::invalid("share_invalid", format!("The {role}'s share does not fit the statement: {error}"))
+        })?;
+        let mut rng = platform::rng();
+        let dek = Dek::generate(&mut rng);
+        let wrapped = hsm::for_holder(&config, role)?.wrap_dek(&dek, &mut rng).await?;
+        let sealed = SealedShare::seal(&share, &dek, wrapped.kek_id, wrapped.wrapped, &mut rng).map_err(sealing)?;
+        let rows = vec![Row::identity(state.identity()), Row::share(&sealed)];
+        Ok((Self::new(state, share, dek, Store::open(object)?), mutations, rows))
+    }
+
+    fn new(state: HolderState, share: KeyShare, dek: Dek, store: Store) -> Self {
+        Self {
+            state: RefCell::new(state),
+            share,
+            dek,
+            store,
+            is_forgetting_due: RefCell::default(),
+            transports: RefCell::default(),
+            conversations: RefCell::default(),
+        }
+    }
+
+    /// The machine's state. Don't hold the borrow across an await or a commit.
+    pub(super) fn state(&self) -> std::cell::Ref<'_, HolderState> {
+        self.state.borrow()
+    }
+
+    /// The opened share.
+    pub(super) fn share(&self) -> &KeyShare {
+        &self.share
+    }
+
+    /// What was stored.
+    pub(super) fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// Commits one step: the store first, and only then the state in memory.
+    pub(super) fn commit(&self, mutations: &[Mutation], sealed: Vec<Row>) -> Result<(), StoreError> {
+        #[cfg(feature = "fault-injection")]
+        super::faults::storage()?;
+        self.store.commit(mutations, sealed)?;
+        let mut state: RefMut<'_, HolderState> = self.state.borrow_mut();
+        mutations.iter().for_each(|mutation| state.apply(mutation));
+        Ok(())
+    }
+
+    /// Applies an owner statement; with a grant comes the connection's transport secret, if this holder gets it.
+    pub(super) fn deliver(&self, env: &Env, statement: &Statement, transport: Option<&str>) -> Result<(), Problem> {
+        let mutations = self.state().deliver(statement, platform::now_ms())?;
+        if mutations.is_empty() {
+            return Ok(());
+        }
+        let sealed = match (statement.verb(), transport) {
+            (Verb::Grant(grant), Some(package)) => {
+                let secret = receiving_key(&*config(env)?, HolderRole::Bunker)?
+                    .open(TRANSPORT_PURPOSE, statement.id().as_bytes(), package)
+                    .map_err(bad_package)?;
+                let secret = secret.into_fixed().ok_or_else(|| bad_package("a transport secret has 32 bytes"))?;
+                let secret = TransportSecret::from_secret(&secret).map_err(bad_package)?;
+                if secret.public_key() != grant.transport_pubkey {
+                    return Err(Problem::invalid(
+                        "transport_invalid",
+                        "The transport secret is not that of the grant.",
+                    ));
+                }
+                vec![self.seal_transport(&grant.connection, &secret)?]
+            }
+            (Verb::Grant(_) | Verb::Revoke { .. } | Verb::CreateGroup(_), _) => Vec::new(),
+        };
+        Ok(self.commit(&mutations, sealed)?)
+    }
+
+    /// A connection's transport secret, opened once and kept while the object is awake.
+    pub(super) fn transport(&self, connection: &ConnectionId) -> Result<Rc<TransportSecret>, Problem> {
+        if let Some(secret) = self.transports.borrow().get(connection) {
+            return Ok(secret.clone());
+        }
+        let sealed = self.store.transport(connection)?;
+        let sealed = sealed.ok_or_else(|| damaged("a connection has no transport secret"))?;
+        let secret = sealed.open(&self.dek, &self.transport_label(connection)).map_err(damaged)?;
+        let secret = secret.into_fixed().ok_or_else(|| damaged("a transport secret of another length"))?;
+        let secret = Rc::new(TransportSecret::from_secret(&secret).map_err(damaged)?);
+        self.transports.borrow_mut().insert(*connection, secret.clone());
+        Ok(secret)
+    }
+
+    /// The key between a connection and a client.
+    pub(super) fn conversation(
+        &self,
+        connection: &ConnectionId,
+        transport: &TransportSecret,
+        client: &PublicKey,
+    ) -> Result<Rc<ConversationKey>, Problem> {
+        if let Some((known, key)) = self.conversations.borrow().get(connection)
+            && known == client
+        {
+            return Ok(key.clone());
+        }
+        let bad_key = |error| Problem::invalid("client_key_invalid", format!("The client's key is unusable: {error}"));
+        let key = Rc::new(transport.conversation_key(client).map_err(bad_key)?);
+        self.conversations.borrow_mut().insert(*connection, (*client, key.clone()));
+        Ok(key)
+    }
+
+    /// Sees to it that remembered requests are forgotten when their time is over.
+    pub(super) async fn schedule_forgetting(&self, object: &State) -> worker::Result<()> {
+        if !self.is_forgetting_due.replace(true) {
+            object.storage().set_alarm(FORGET_EVERY).await?;
+        }
+        Ok(())
+    }
+
+    /// Forgets them, and goes on while there are more.
+    pub(super) async fn forget(&self, object: &State) -> Result<(), Problem> {
+        let mutations = self.state().forget_expired(platform::now_s());
+        self.commit(&mutations, Vec::new())?;
+        self.is_forgetting_due.replace(false);
+        let has_more = self.state().remembers_requests();
+        if has_more {
+            self.schedule_forgetting(object).await.map_err(|error| Problem::internal(error.to_string()))?;
+        }
+        Ok(())
+    }
+
+    fn seal_transport(&self, connection: &ConnectionId, secret: &TransportSecret) -> Result<Row, Problem> {
+        let label = self.transport_label(connection);
+        let plaintext = secret.expose_secret();
+        let sealed = SealedBytes::seal(&self.dek, &label, plaintext.expose_secret(), &mut platform::rng());
+        Ok(Row::transport(connection, &sealed.map_err(sealing)?))
+    }
+
+    fn transport_label<'a>(&self, connection: &'a ConnectionId) -> Label<'a> {
+        Label {
+            group: self.share.group().group,
+            holder: self.share.index(),
+            purpose: "transport",
+            id: connection.as_bytes(),
+        }
+    }
+}
+
+/// The configuration, or why this deployment does nothing.
+pub(super) fn config(env: &Env) -> Result<std::sync::Arc<Config>, Problem> {
+    Config::from_env(env).map_err(|error| error.to_problem())
+}
+
+fn receiving_key(config: &Config, role: HolderRole) -> Result<ReceivingKey, Problem> {
+    let secret = config.receiving_secret(role).ok_or_else(|| Problem::internal("no receiving key for this role"))?;
+    ReceivingKey::from_secret(secret).map_err(|error| Problem::internal(error.to_string()))
+}
+
+/// The one holder of a hosted group that has this role.
+pub(super) fn index_of(public: &GroupPublic, role: HolderRole) -> Result<HolderIndex, Problem> {
+    let mut holders = public.holders.iter().filter(|holder| holder.role == role);
+    match (holders.next(), holders.next(), public.threshold) {
+        (Some(holder), None, HOSTED_THRESHOLD) => Ok(holder.index),
+        _ => Err(Problem::invalid(
+            "custody_unsupported",
+            "This server holds 2-of-n groups with one bunker and one cosigner share. Split the key that way.",
+        )),
+    }
+}
+
+fn bad_package(error: impl std::fmt::Display) -> Problem {
+    let detail = format!("A package for this holder does not open: {error}. Seal it to the keys of GET /holders.");
+    Problem::invalid("package_invalid", detail)
+}
+
+fn sealing(error: SealError) -> Problem {
+    Problem::internal(format!("sealing failed: {error}"))
+}
+
+fn damaged(cause: impl std::fmt::Display) -> Problem {
+    let detail = "What is stored for this identity is damaged, so nothing is answered. Restore it from a backup.";
+    Problem::new(500, "storage_corrupt", detail).caused_by(cause.to_string())
+}
+
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Failed(cause) => Self::unavailable(cause),
+            StoreError::Corrupt { what, cause } => damaged(format!("{what}: {cause}")),
+        }
+    }
+}
+
+impl From<bunker_core::statement::StatementError> for Problem {
+    fn from(error: bunker_core::statement::StatementError) -> Self {
+        Self::invalid("statement_invalid", format!("The statement can't be taken: {error}."))
+    }
+}
+
+impl From<bunker_core::session::StatementRefused> for Problem {
+    fn from(refused: bunker_core::session::StatementRefused) -> Self {
+        use bunker_core::session::StatementRefused as It;
+        let (status, code) = match refused {
+            It::NotTheOwner => (403, "not_the_owner"),
+            It::OtherGroup => (422, "statement_invalid"),
+            It::NotNewer { .. } => (409, "statement_not_newer"),
+            It::WrongMoment => (409, "group_exists"),
+            It::NotAHolder => (422, "statement_invalid"),
+            It::ConnectionExists => (409, "connection_exists"),
+            It::NoSuchConnection => (404, "not_found"),
+            It::TooManyConnections => (409, "too_many_connections"),
+        };
+        let mut detail = refused.to_string();
+        if let Some(first) = detail.get(..1).map(str::to_uppercase) {
+            detail.replace_range(..1, &first);
+        }
+        Self::new(status, code, detail + ".")
+    }
+}

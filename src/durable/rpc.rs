@@ -1,0 +1,219 @@
+//! Every call between the Worker and the objects, and between objects, in one place.
+//!
+//! Rust objects receive only `fetch`, so a call is a POST of JSON to a path that exists nowhere outside. The path
+//! says what is asked, the object that is called says of whom. An answer other than 200 is a [`Problem`].
+
+use bunker_core::{event::Event, joint::ContributionReply};
+use frost_wasm_core::group::{GroupId, HolderIndex};
+use serde::{Serialize, de::DeserializeOwned};
+use wasm_bindgen::JsValue;
+use worker::{Env, Method, Request, RequestInit, Response, Stub};
+
+use crate::{
+    http::dto::{
+        ActivityPage, ConnectionList, GroupDescription, ProvisionReply, ProvisionRequest, StatementDelivery,
+        StatementReply,
+    },
+    problem::Problem,
+};
+
+/// Binding of the bunker objects.
+const BUNKER_BINDING: &str = "BUNKER";
+/// Binding of the cosigner objects.
+const COSIGNER_BINDING: &str = "COSIGNER";
+/// Host of internal calls; no such host is served outside.
+const INTERNAL: &str = "https://object.internal";
+
+/// What can be asked of an object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Route {
+    /// Bunker, cosigner: take a share with the statement that names it.
+    Provision,
+    /// Bunker, cosigner: apply an owner statement.
+    Deliver,
+    /// Bunker: the group and its newest statement.
+    Describe,
+    /// Bunker: all connections.
+    Connections,
+    /// Bunker: a page of the audit chain.
+    Activity,
+    /// Cosigner: judge a client's request and contribute.
+    Contribute,
+}
+
+impl Route {
+    const ALL: &[(Self, &str)] = &[
+        (Self::Provision, "/provision"),
+        (Self::Deliver, "/deliver"),
+        (Self::Describe, "/describe"),
+        (Self::Connections, "/connections"),
+        (Self::Activity, "/activity"),
+        (Self::Contribute, "/contribute"),
+    ];
+
+    /// Finds the route of a call that arrived.
+    pub(super) fn of(path: &str) -> Option<Self> {
+        Self::ALL.iter().find(|(_, it)| *it == path).map(|(route, _)| *route)
+    }
+
+    fn path(self) -> &'static str {
+        Self::ALL.iter().find(|(route, _)| *route == self).map_or("/", |(_, path)| path)
+    }
+}
+
+/// Which page of the audit chain.
+#[derive(Debug, Clone, Copy, Serialize, serde::Deserialize)]
+pub(super) struct PageRequest {
+    /// Records after this position.
+    pub(super) after: u64,
+    /// At most so many.
+    pub(super) limit: u32,
+}
+
+/// What a cosigner is sent to become a holder.
+#[derive(Debug, Serialize, serde::Deserialize)]
+pub(super) struct ShareDelivery {
+    /// The owner's `create_group` statement.
+    pub(super) statement: Event,
+    /// The share, sealed to the cosigner's receiving key.
+    pub(super) package: String,
+}
+
+/// One group's bunker, as the Worker calls it.
+#[derive(Debug)]
+pub struct BunkerClient(Stub);
+
+impl BunkerClient {
+    /// The bunker of a group. Call this only with an id that was checked: a name is enough to make an object.
+    ///
+    /// # Errors
+    /// When the binding is missing.
+    pub fn for_group(env: &Env, group: &GroupId) -> Result<Self, Problem> {
+        stub(env, BUNKER_BINDING, &group.to_string()).map(Self)
+    }
+
+    /// Makes it a holder, and its cosigner too. The same request again continues where the first one stopped.
+    ///
+    /// # Errors
+    /// Why not.
+    pub async fn provision(&self, request: &ProvisionRequest) -> Result<ProvisionReply, Problem> {
+        call(&self.0, Route::Provision, request).await
+    }
+
+    /// Has an owner statement applied by every server-side holder.
+    ///
+    /// # Errors
+    /// Why not.
+    pub async fn deliver(&self, delivery: &StatementDelivery) -> Result<StatementReply, Problem> {
+        call(&self.0, Route::Deliver, delivery).await
+    }
+
+    /// All connections.
+    ///
+    /// # Errors
+    /// Why not.
+    pub async fn connections(&self) -> Result<ConnectionList, Problem> {
+        call(&self.0, Route::Connections, &()).await
+    }
+
+    /// The group and its newest statement.
+    ///
+    /// # Errors
+    /// Why not.
+    pub async fn describe(&self) -> Result<GroupDescription, Problem> {
+        call(&self.0, Route::Describe, &()).await
+    }
+
+    /// Audit records after a position.
+    ///
+    /// # Errors
+    /// Why not.
+    pub async fn activity(&self, after: u64, limit: u32) -> Result<ActivityPage, Problem> {
+        call(&self.0, Route::Activity, &PageRequest { after, limit }).await
+    }
+
+    /// Hands over a client's socket, or its question for the relay's information document.
+    ///
+    /// # Errors
+    /// When the object can't be reached.
+    pub async fn relay(&self, request: Request) -> Result<Response, Problem> {
+        self.0.fetch_with_request(request).await.map_err(unreachable)
+    }
+}
+
+/// One group's cosigner, as its bunker calls it.
+#[derive(Debug)]
+pub struct CosignerClient(Stub);
+
+impl CosignerClient {
+    /// The cosigner that holds share `index` of a group.
+    ///
+    /// # Errors
+    /// When the binding is missing.
+    pub fn for_holder(env: &Env, group: &GroupId, index: HolderIndex) -> Result<Self, Problem> {
+        stub(env, COSIGNER_BINDING, &format!("{group}:{index}")).map(Self)
+    }
+
+    /// Makes it a holder.
+    pub(super) async fn provision(&self, delivery: &ShareDelivery) -> Result<(), Problem> {
+        call(&self.0, Route::Provision, delivery).await
+    }
+
+    /// Has an owner statement applied.
+    pub(super) async fn deliver(&self, statement: &Event) -> Result<(), Problem> {
+        call(&self.0, Route::Deliver, statement).await
+    }
+
+    /// Asks for a contribution; the body is [`bunker_core::joint::ContributionRequest::encode`]'s.
+    pub(super) async fn contribute(&self, body: &str) -> Result<ContributionReply, Problem> {
+        post(&self.0, Route::Contribute, body).await
+    }
+}
+
+fn stub(env: &Env, binding: &str, name: &str) -> Result<Stub, Problem> {
+    let missing = |error: worker::Error| Problem::internal(format!("binding {binding}: {error}"));
+    let namespace = env.durable_object(binding).map_err(missing)?;
+    namespace.id_from_name(name).and_then(|id| id.get_stub()).map_err(missing)
+}
+
+async fn call<B: Serialize, R: DeserializeOwned>(stub: &Stub, route: Route, body: &B) -> Result<R, Problem> {
+    let body = serde_json::to_string(body).map_err(|error| Problem::internal(error.to_string()))?;
+    post(stub, route, &body).await
+}
+
+async fn post<R: DeserializeOwned>(stub: &Stub, route: Route, body: &str) -> Result<R, Problem> {
+    let mut init = RequestInit::new();
+    init.with_method(Method::Post).with_body(Some(JsValue::from_str(body)));
+    let url = format!("{INTERNAL}{}", route.path());
+    let request = Request::new_with_init(&url, &init).map_err(unreachable)?;
+    let mut response = stub.fetch_with_request(request).await.map_err(unreachable)?;
+    let status = response.status_code();
+    let text = response.text().await.map_err(unreachable)?;
+    if status != 200 {
+        return Err(Problem::from_wire(status, text.as_bytes()));
+    }
+    serde_json::from_str(&text).map_err(|error| Problem::internal(format!("{}: {error}", route.path())))
+}
+
+fn unreachable(error: worker::Error) -> Problem {
+    Problem::unavailable(format!("an object could not be reached: {error}"))
+}
+
+/// Reads the JSON body of a call.
+pub(super) async fn body<T: DeserializeOwned>(request: &mut Request) -> Result<T, Problem> {
+    let text = request.text().await.map_err(|error| Problem::internal(error.to_string()))?;
+    serde_json::from_str(&text).map_err(|error| Problem::internal(format!("an internal call's body: {error}")))
+}
+
+/// Makes the answer to a call.
+pub(super) fn answer<T: Serialize>(result: Result<T, Problem>) -> worker::Result<Response> {
+    match result {
+        Ok(reply) => Response::from_json(&reply),
+        Err(problem) => {
+            if let Some(cause) = problem.cause() {
+                crate::telemetry::failure(problem.code(), cause);
+            }
+            Ok(Response::ok(problem.to_wire())?.with_status(problem.status().as_u16()))
+        }
+    }
+}

@@ -1,0 +1,265 @@
+//! A holder's rows in its object's SQLite: every row is one mutation of the session machine, or sealed material.
+//!
+//! Atomic because each commit is one `INSERT` statement: all of its rows are there or none. The platform holds
+//! back every message until the rows before it are on disk, so what is released is recorded. A missing, a failed
+//! and a corrupt store are three cases: only a store that answers and is empty means a holder that is not there.
+//!
+//! SQL integers pass through f64 here, so numbers are kept inside JSON text.
+
+use bunker_core::{
+    audit::{AuditHead, AuditRecord, verify_chain},
+    event::Event,
+    grant::{Connection, ConnectionId, ConnectionRecord, Usage},
+    keys::EventId,
+    replay::Seen,
+    session::{HolderState, Identity, LastStatement, Mutation},
+    statement::{Statement, Verb},
+};
+use frost_wasm_core::{
+    group::HolderIndex,
+    sealed::{SealedBytes, SealedShare},
+};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use worker::{SqlStorage, SqlStorageValue, State};
+
+/// Rows of one statement: the platform takes 100 bindings, three for a row.
+const MAX_ROWS_PER_COMMIT: usize = 33;
+/// Records of the audit chain that are verified whenever the holder loads. All of them are whenever they are read.
+const AUDIT_TAIL: u64 = 64;
+
+const TABLE: &str = "CREATE TABLE IF NOT EXISTS record (
+    kind TEXT NOT NULL, key TEXT NOT NULL, body TEXT NOT NULL, PRIMARY KEY (kind, key)
+) WITHOUT ROWID";
+
+/// Why the store can't be used.
+#[derive(Debug, Clone, thiserror::Error)]
+pub(super) enum StoreError {
+    /// The platform's storage failed. It may answer later.
+    #[error("storage failed: {0}")]
+    Failed(String),
+    /// A row is not what was written. Nothing is answered until a person has looked.
+    #[error("storage is corrupt: {what}: {cause}")]
+    Corrupt {
+        /// Which row.
+        what: String,
+        /// What is wrong with it.
+        cause: String,
+    },
+}
+
+/// One row to be written.
+pub(super) struct Row {
+    kind: &'static str,
+    key: String,
+    body: String,
+}
+
+/// What a holder was when it was last active.
+pub(super) struct Stored {
+    pub(super) state: HolderState,
+    pub(super) share: SealedShare,
+}
+
+#[derive(Serialize, Deserialize)]
+struct IdentityRow {
+    statement: Event,
+    holder: HolderIndex,
+}
+
+pub(super) struct Store {
+    sql: SqlStorage,
+}
+
+impl Store {
+    /// Opens the object's storage, making the table if this is its first use.
+    pub(super) fn open(state: &State) -> Result<Self, StoreError> {
+        let store = Self { sql: state.storage().sql() };
+        store.run(TABLE, Vec::new())?;
+        Ok(store)
+    }
+
+    /// Reads everything a holder needs; `None` when nothing was ever stored.
+    pub(super) fn load(&self) -> Result<Option<Stored>, StoreError> {
+        let Some(row) = self.one::<IdentityRow>("identity", "")? else {
+            return Ok(None);
+        };
+        let identity = identity(row).map_err(|cause| corrupt("identity", cause))?;
+        let share = self.one("share", "")?.ok_or_else(|| corrupt("share", "missing"))?;
+        let mut state = HolderState::new(identity);
+        self.replay(&mut state)?;
+        Ok(Some(Stored { state, share }))
+    }
+
+    /// Writes the rows of one step, all or none.
+    pub(super) fn commit(&self, mutations: &[Mutation], sealed: Vec<Row>) -> Result<(), StoreError> {
+        let (forgotten, kept): (Vec<_>, Vec<_>) =
+            mutations.iter().partition(|mutation| matches!(mutation, Mutation::Forget(_)));
+        let rows: Vec<_> = sealed.into_iter().chain(kept.into_iter().flat_map(rows)).collect();
+        for rows in rows.chunks(MAX_ROWS_PER_COMMIT) {
+            let places = vec!["(?, ?, ?)"; rows.len()].join(", ");
+            let bindings = rows
+                .iter()
+                .flat_map(|row| [row.kind.to_owned(), row.key.clone(), row.body.clone()].map(SqlStorageValue::String));
+            let statement = format!("INSERT OR REPLACE INTO record (kind, key, body) VALUES {places}");
+            self.run(&statement, bindings.collect())?;
+        }
+        for mutation in forgotten {
+            if let Mutation::Forget(request) = mutation {
+                let key = SqlStorageValue::String(request.to_string());
+                self.run("DELETE FROM record WHERE kind IN ('seen', 'reply') AND key = ?", vec![key])?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The reply that was sent to a request.
+    pub(super) fn reply(&self, request: &EventId) -> Result<Option<Event>, StoreError> {
+        self.one("reply", &request.to_string())
+    }
+
+    /// A connection's sealed transport secret.
+    pub(super) fn transport(&self, connection: &ConnectionId) -> Result<Option<SealedBytes>, StoreError> {
+        self.one("transport", &connection.to_string())
+    }
+
+    /// Audit records after position `after`, in order, verified as a chain.
+    pub(super) fn audit(&self, after: u64, limit: u32) -> Result<Vec<AuditRecord>, StoreError> {
+        let bindings = vec![audit_key(after).into(), i64::from(limit).into()];
+        let text = "SELECT key, body FROM record WHERE kind = 'audit' AND key > ? ORDER BY key LIMIT ?";
+        let records: Vec<AuditRecord> = self.many("audit", text, bindings)?;
+        let before = match after {
+            0 => AuditHead::default(),
+            _ => match self.one::<AuditRecord>("audit", &audit_key(after))? {
+                Some(record) => record.head(),
+                None if records.is_empty() => return Ok(records),
+                None => return Err(corrupt(&format!("audit record {after}"), "missing")),
+            },
+        };
+        verify_chain(before, &records, None).map_err(|error| corrupt("audit", error))?;
+        Ok(records)
+    }
+
+    fn replay(&self, state: &mut HolderState) -> Result<(), StoreError> {
+        let (owner, group) = (state.identity().owner, *state.group());
+        let last = self.one::<LastStatement>("last_statement", "")?;
+        state.apply(&Mutation::LastStatement(last.ok_or_else(|| corrupt("last_statement", "missing"))?));
+        for (key, record) in self.all::<ConnectionRecord>("connection")? {
+            let connection = Connection::restore(record, &owner, &group)
+                .map_err(|error| corrupt(&format!("connection {key}"), error))?;
+            if connection.grant().connection.to_string() != key {
+                return Err(corrupt(&format!("connection {key}"), "stored under another id"));
+            }
+            state.apply(&Mutation::Connection(Box::new(connection)));
+        }
+        for (key, usage) in self.all::<Usage>("usage")? {
+            let connection = key.parse().map_err(|error| corrupt("usage", error))?;
+            state.apply(&Mutation::Usage(connection, usage));
+        }
+        for (key, seen) in self.all::<Seen>("seen")? {
+            let request = key.parse().map_err(|error| corrupt("seen", error))?;
+            state.apply(&Mutation::Seen(request, seen));
+        }
+        let head = self.one::<AuditHead>("audit_head", "")?.ok_or_else(|| corrupt("audit_head", "missing"))?;
+        let tail = self.audit(head.n.saturating_sub(AUDIT_TAIL), u32::MAX)?;
+        let last = tail.into_iter().next_back().filter(|last| last.head() == head);
+        let last = last.ok_or_else(|| corrupt("audit", "its end is not where the holder left it"))?;
+        state.apply(&Mutation::Audit(Box::new(last)));
+        Ok(())
+    }
+
+    fn one<T: DeserializeOwned>(&self, kind: &str, key: &str) -> Result<Option<T>, StoreError> {
+        let bindings = vec![kind.into(), key.into()];
+        let text = "SELECT key, body FROM record WHERE kind = ? AND key = ?";
+        Ok(self.many(kind, text, bindings)?.into_iter().next())
+    }
+
+    fn all<T: DeserializeOwned>(&self, kind: &str) -> Result<Vec<(String, T)>, StoreError> {
+        let rows = self.run("SELECT key, body FROM record WHERE kind = ?", vec![kind.into()])?;
+        rows.into_iter().map(|(key, body)| Ok((key.clone(), decode(kind, &key, &body)?))).collect()
+    }
+
+    fn many<T: DeserializeOwned>(
+        &self,
+        kind: &str,
+        text: &str,
+        bindings: Vec<SqlStorageValue>,
+    ) -> Result<Vec<T>, StoreError> {
+        self.run(text, bindings)?.iter().map(|(key, body)| decode(kind, key, body)).collect()
+    }
+
+    /// Runs a statement and reads its rows of two texts.
+    fn run(&self, text: &str, bindings: Vec<SqlStorageValue>) -> Result<Vec<(String, String)>, StoreError> {
+        let failed = |error: worker::Error| StoreError::Failed(error.to_string());
+        let cursor = self.sql.exec(text, bindings).map_err(failed)?;
+        cursor
+            .raw()
+            .map(|row| match <[SqlStorageValue; 2]>::try_from(row.map_err(failed)?) {
+                Ok([SqlStorageValue::String(key), SqlStorageValue::String(body)]) => Ok((key, body)),
+                Ok(_) | Err(_) => Err(corrupt("record", "a row of another shape")),
+            })
+            .collect()
+    }
+}
+
+impl Row {
+    /// Who the holder is: its first row.
+    pub(super) fn identity(identity: &Identity) -> Self {
+        let row = IdentityRow { statement: identity.statement.clone(), holder: identity.holder };
+        Self::new("identity", String::new(), &row)
+    }
+
+    /// Its sealed share.
+    pub(super) fn share(share: &SealedShare) -> Self {
+        Self::new("share", String::new(), share)
+    }
+
+    /// A connection's sealed transport secret.
+    pub(super) fn transport(connection: &ConnectionId, sealed: &SealedBytes) -> Self {
+        Self::new("transport", connection.to_string(), sealed)
+    }
+
+    fn new<T: Serialize>(kind: &'static str, key: String, body: &T) -> Self {
+        // The stored types are plain data, which always encodes.
+        Self { kind, key, body: serde_json::to_string(body).unwrap_or_default() }
+    }
+}
+
+fn rows(mutation: &Mutation) -> Vec<Row> {
+    let one = |row| vec![row];
+    match mutation {
+        Mutation::LastStatement(last) => one(Row::new("last_statement", String::new(), last)),
+        Mutation::Connection(it) => one(Row::new("connection", it.grant().connection.to_string(), it.record())),
+        Mutation::Usage(connection, usage) => one(Row::new("usage", connection.to_string(), usage)),
+        Mutation::Seen(request, seen) => one(Row::new("seen", request.to_string(), seen)),
+        Mutation::Reply(request, reply) => one(Row::new("reply", request.to_string(), reply)),
+        Mutation::Audit(record) => {
+            vec![Row::new("audit", audit_key(record.n), record), Row::new("audit_head", String::new(), &record.head())]
+        }
+        Mutation::Forget(_) => Vec::new(),
+    }
+}
+
+fn identity(row: IdentityRow) -> Result<Identity, String> {
+    let statement = Statement::verify(row.statement).map_err(|error| error.to_string())?;
+    let (owner, event) = (*statement.owner(), statement.event().clone());
+    match statement.into_verb() {
+        Verb::CreateGroup(public) if public.holder(row.holder).is_some() => {
+            Ok(Identity { statement: event, owner, public, holder: row.holder })
+        }
+        Verb::CreateGroup(_) => Err("the group does not list this holder".into()),
+        Verb::Grant(_) | Verb::Revoke { .. } => Err("another statement than create_group".into()),
+    }
+}
+
+/// Sixteen digits, so that the order of texts is the order of numbers.
+fn audit_key(n: u64) -> String {
+    format!("{n:016}")
+}
+
+fn decode<T: DeserializeOwned>(kind: &str, key: &str, body: &str) -> Result<T, StoreError> {
+    serde_json::from_str(body).map_err(|error| corrupt(&format!("{kind} {key}"), error))
+}
+
+fn corrupt(what: &str, cause: impl std::fmt::Display) -> StoreError {
+    StoreError::Corrupt { what: what.to_owned(), cause: cause.to_string() }
+}
