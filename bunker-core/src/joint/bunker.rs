@@ -93,6 +93,9 @@ pub fn finish<R: RngCore + CryptoRng>(
             text: format!("the cosigner refused: {text}"),
         });
     }
+    if !is_by_a_cosigner(share, &reply) {
+        return Err(misbehaved("answered as another holder"));
+    }
     match (pending.0, reply) {
         (Waiting::Record, ContributionReply::Recorded) => Ok(Answer::text("ack")),
         (Waiting::Sign { nonces, template, id }, ContributionReply::Signed(contribution)) => {
@@ -104,10 +107,28 @@ pub fn finish<R: RngCore + CryptoRng>(
         (Waiting::Decrypt { ecdh, ciphertext }, ContributionReply::Ecdh(part)) => {
             decrypted(ecdh, &ciphertext, share, part)
         }
-        (Waiting::Record | Waiting::Sign { .. } | Waiting::Encrypt { .. } | Waiting::Decrypt { .. }, _) => {
-            Err(Failure::new("holder_misbehaved:cosigner", "holder cosigner answered another question"))
-        }
+        (
+            Waiting::Record | Waiting::Sign { .. } | Waiting::Encrypt { .. } | Waiting::Decrypt { .. },
+            ContributionReply::Signed(_)
+            | ContributionReply::Ecdh(_)
+            | ContributionReply::Recorded
+            | ContributionReply::Refused { .. },
+        ) => Err(misbehaved("answered another question")),
     }
+}
+
+/// Whether a contribution bears a cosigner's number: one under another's would put the blame on that holder.
+fn is_by_a_cosigner(share: &KeyShare, reply: &ContributionReply) -> bool {
+    let index = match reply {
+        ContributionReply::Signed(contribution) => contribution.index,
+        ContributionReply::Ecdh(part) => part.index,
+        ContributionReply::Recorded | ContributionReply::Refused { .. } => return true,
+    };
+    share.group().holder(index).is_some_and(|holder| holder.role == HolderRole::Cosigner)
+}
+
+fn misbehaved(how: &str) -> Failure {
+    Failure::new("holder_misbehaved:cosigner", format_args!("holder cosigner {how}; nothing was released"))
 }
 
 fn signed(
