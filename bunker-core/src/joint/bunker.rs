@@ -180,11 +180,13 @@ fn decrypted(own: OwnPart, ciphertext: &str, share: &KeyShare, other: PartialEcd
     match own.context.purpose {
         Purpose::Nip44 => {
             let (peer, context, parts) = (own.peer, own.context, [own.part, other]);
-            let shared =
-                ecdh::combine_unverified(share.group(), &context, &parts).map_err(|it| ecdh_failed(share, it))?;
-            nip44::decrypt(&conversation(&shared), ciphertext).map(Answer::secret).map_err(|error| {
+            let opened = ecdh::combine_unverified(share.group(), &context, &parts)
+                .map_err(|error| ecdh_failed(share, error))
+                .and_then(|shared| nip44::decrypt(&conversation(&shared), ciphertext).map_err(cannot_decrypt));
+            // Whatever went wrong, a part that is not what it claims to be is the reason.
+            opened.map(Answer::secret).map_err(|failure| {
                 match ecdh::blame(share.group(), &peer, &context, &parts).as_slice() {
-                    [] => Failure::new("cannot_decrypt", format_args!("cannot decrypt: {error}")),
+                    [] => failure,
                     culprits => blamed(share, culprits, "ECDH part"),
                 }
             })
@@ -192,9 +194,7 @@ fn decrypted(own: OwnPart, ciphertext: &str, share: &KeyShare, other: PartialEcd
         // NIP-04 has no authentication that a wrong part would fail.
         Purpose::Nip04 => {
             let shared = verified(&own, share, other)?;
-            nip04::decrypt(&secret(&shared), ciphertext)
-                .map(Answer::secret)
-                .map_err(|error| Failure::new("cannot_decrypt", format_args!("cannot decrypt: {error}")))
+            nip04::decrypt(&secret(&shared), ciphertext).map(Answer::secret).map_err(cannot_decrypt)
         }
     }
 }
@@ -235,6 +235,10 @@ fn secret(shared: &SharedX) -> Secret32 {
 
 fn cannot_encrypt(error: impl std::fmt::Display) -> Failure {
     Failure::new("cannot_encrypt", format_args!("cannot encrypt: {error}"))
+}
+
+fn cannot_decrypt(error: impl std::fmt::Display) -> Failure {
+    Failure::new("cannot_decrypt", format_args!("cannot decrypt: {error}"))
 }
 
 fn internal(error: impl std::fmt::Display) -> Failure {
