@@ -1,14 +1,14 @@
 //! The bunker's side: it judges, records its intent, has the operation done, records the outcome and replies.
 
 use super::{
-    Ctx, Mutation, Operation, Step,
+    Ctx, Mutation, Operation, Refusal, Step,
     judgement::{Judgement, Subject, Task, Unreadable},
     state::HolderState,
 };
 use crate::{
     audit::{Entry, Happening},
     event::{Event, VerifiedEvent},
-    grant::ConnectionId,
+    grant::{Connection, ConnectionId, Standing},
     keys::{EventId, PublicKey, TransportSecret},
     nip44::ConversationKey,
     nip46::{Response, SealError, seal_response},
@@ -137,6 +137,7 @@ impl HolderState {
         conversation: &ConversationKey,
         ctx: &mut Ctx<'_, R>,
     ) -> Result<Step<BunkerEffect>, SealError> {
+        let outcome = outcome.and_then(|answer| self.still_allowed(&admission.connection).map(|()| answer));
         let (happening, response) = match outcome {
             Ok(mut answer) => {
                 let result = std::mem::take(&mut *answer.result);
@@ -149,6 +150,14 @@ impl HolderState {
         let audit = self.audit_request(ctx.now_ms, happening, admission.connection, admission.event, admission.subject);
         let reply = seal(response, transport, conversation, admission.client, ctx)?;
         Ok(answered(Vec::new(), audit, admission.event, admission.created_at_s, reply))
+    }
+
+    /// What the owner ended while the holders worked is not answered any more.
+    fn still_allowed(&self, connection: &ConnectionId) -> Result<(), Failure> {
+        match self.connection(connection).map(Connection::standing) {
+            Some(Standing::AwaitingClient | Standing::Connected { .. } | Standing::LoggedOut { .. }) => Ok(()),
+            Some(Standing::Revoked { .. }) | None => Err(Failure::new(Refusal::Revoked.code(), Refusal::Revoked)),
+        }
     }
 
     fn replied<R: RngCore + CryptoRng>(
