@@ -138,17 +138,23 @@ impl HolderState {
         ctx: &mut Ctx<'_, R>,
     ) -> Result<Step<BunkerEffect>, SealError> {
         let outcome = outcome.and_then(|answer| self.still_allowed(&admission.connection).map(|()| answer));
-        let (happening, response) = match outcome {
+        let id = admission.request_id;
+        let mut reply = |response| seal(&response, transport, conversation, admission.client, ctx);
+        let (happening, reply) = match outcome {
             Ok(mut answer) => {
                 let result = std::mem::take(&mut *answer.result);
-                (Happening::RequestAnswered { signed: answer.signed }, Response::ok(admission.request_id, result))
+                match reply(Response::ok(id.clone(), result)) {
+                    Ok(sealed) => (Happening::RequestAnswered { signed: answer.signed }, sealed),
+                    Err(SealError::Encrypt(_)) => {
+                        let text = "the result is too long to be sent";
+                        (failed("result_too_long"), reply(Response::error(id, text))?)
+                    }
+                    Err(error @ SealError::Key(_)) => return Err(error),
+                }
             }
-            Err(failure) => {
-                (Happening::RequestFailed { reason: failure.code }, Response::error(admission.request_id, failure.text))
-            }
+            Err(failure) => (failed(&failure.code), reply(Response::error(id, failure.text))?),
         };
         let audit = self.audit_request(ctx.now_ms, happening, admission.connection, admission.event, admission.subject);
-        let reply = seal(response, transport, conversation, admission.client, ctx)?;
         Ok(answered(Vec::new(), audit, admission.event, admission.created_at_s, reply))
     }
 
@@ -169,7 +175,7 @@ impl HolderState {
         ctx: &mut Ctx<'_, R>,
     ) -> Result<Step<BunkerEffect>, SealError> {
         let event = received.event;
-        let reply = seal(response, received.transport, received.conversation, event.pubkey, ctx)?;
+        let reply = seal(&response, received.transport, received.conversation, event.pubkey, ctx)?;
         Ok(answered(mutations, audit, event.id, event.created_at, reply))
     }
 
@@ -200,20 +206,17 @@ fn answered(
     Step { mutations, effect: BunkerEffect::Send(Box::new(reply)) }
 }
 
+fn failed(code: &str) -> Happening {
+    Happening::RequestFailed { reason: code.to_owned() }
+}
+
 fn seal<R: RngCore + CryptoRng>(
-    response: Response,
+    response: &Response,
     transport: &TransportSecret,
     conversation: &ConversationKey,
     client: PublicKey,
     ctx: &mut Ctx<'_, R>,
 ) -> Result<Event, SealError> {
     let now_s = ctx.now_s();
-    match seal_response(&response, transport, conversation, client, now_s, ctx.rng) {
-        Ok(event) => Ok(event),
-        Err(SealError::Encrypt(_)) => {
-            let text = "the result is too long to be sent";
-            seal_response(&Response::error(response.id(), text), transport, conversation, client, now_s, ctx.rng)
-        }
-        Err(error @ SealError::Key(_)) => Err(error),
-    }
+    seal_response(response, transport, conversation, client, now_s, ctx.rng)
 }
