@@ -1,0 +1,100 @@
+/** The Worker with failures arranged at named places: what it promises then. Runs the `fault-injection` flavour. */
+import { verifyEvent } from "nostr-tools";
+import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
+import { makeAccount } from "../support/account.mjs";
+import { nowS } from "../support/clock.mjs";
+import { Peer } from "../support/peer.mjs";
+import { RawApp } from "../support/raw-app.mjs";
+import { startServer } from "../support/server.mjs";
+
+let server, account, app;
+beforeAll(async () => {
+  server = await startServer({ flavour: "fault-injection" });
+  account = await makeAccount(server);
+  app = await RawApp.open(account.bunker_url);
+  await app.connect();
+});
+afterAll(() => server?.stop());
+
+/** Arranges one failure for the next request. */
+async function arrange(fault) {
+  const response = await fetch(`${server.url}/fault`, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify(fault),
+  });
+  expect(response.status).toBe(200);
+}
+
+const template = () => JSON.stringify({ kind: 1, created_at: nowS(), tags: [], content: `note ${Math.random()}` });
+
+async function signs() {
+  const { reply } = await app.ask("sign_event", [template()]);
+  expect(reply.error).toBeUndefined();
+  expect(verifyEvent(JSON.parse(reply.result))).toBe(true);
+}
+
+beforeEach(signs);
+
+test("a corrupted share of the cosigner gives an error that names it, and no signature", async () => {
+  await arrange("corrupt_contribution");
+  const { reply } = await app.ask("sign_event", [template()]);
+  expect(reply).toMatchObject({ result: "error", error: expect.stringContaining("holder cosigner") });
+  expect(JSON.stringify(reply)).not.toContain('"sig"');
+  await signs();
+});
+
+test.each(["nip44_encrypt", "nip04_encrypt", "nip44_decrypt", "nip04_decrypt"])(
+  "a corrupted ECDH part of the cosigner gives an error or the right answer, never a wrong one: %s",
+  async (method) => {
+    const peer = new Peer();
+    const texts = {
+      nip44_encrypt: "words",
+      nip04_encrypt: "words",
+      nip44_decrypt: peer.encrypt44(account.pubkey, "words"),
+      nip04_decrypt: peer.encrypt04(account.pubkey, "words"),
+    };
+    await arrange("corrupt_contribution");
+    const { reply } = await app.ask(method, [peer.pubkey, texts[method]]);
+    // Only the proof is corrupted: NIP-44 decryption, which authenticates itself, need not look at it.
+    if (method === "nip44_decrypt") expect(reply.result).toBe("words");
+    else expect(reply).toMatchObject({ result: "error", error: expect.stringContaining("holder cosigner") });
+    await signs();
+  },
+);
+
+test("a coordinator that invents a request is refused by the cosigner", async () => {
+  await arrange("invent_request");
+  const { reply } = await app.ask("sign_event", [template()]);
+  expect(reply).toMatchObject({ result: "error", error: expect.stringContaining("the cosigner refused") });
+  await signs();
+});
+
+test("what can't be recorded is not answered, and is after the storage has recovered", async () => {
+  const request = app.request("sign_event", [template()]);
+  const event = app.event(request);
+  await arrange("storage_fails");
+  app.relay.send(["EVENT", event]);
+  expect(await app.relay.ok(event.id)).toMatchObject({ accepted: false, reason: expect.stringMatching(/^error: /) });
+  app.relay.forget();
+  app.relay.send(["EVENT", event]);
+  expect((await app.relay.ok(event.id)).accepted).toBe(true);
+  expect((await app.reply(request.id)).reply.error).toBeUndefined();
+});
+
+test("a panic ends the request alone: the next one on that object succeeds, and so does the same one", async () => {
+  const request = app.request("sign_event", [template()]);
+  const event = app.event(request);
+  await arrange("panic");
+  app.relay.send(["EVENT", event]);
+  await app.relay.ok(event.id);
+  const later = await RawApp.open(account.bunker_url, app.secretKey);
+  expect((await later.ask("ping")).reply.result).toBe("pong");
+  later.relay.send(["EVENT", event]);
+  expect((await later.reply(request.id)).reply.error).toBeUndefined();
+  await later.close();
+  const records = await account.activity();
+  const about = records.filter(({ entry }) => entry.request === event.id).map(({ entry }) => entry.what);
+  expect(about).toEqual(["request_admitted", "request_admitted", "request_answered"]);
+  app = await RawApp.open(account.bunker_url, app.secretKey);
+});
