@@ -33,10 +33,7 @@ pub enum EncodingError {
 /// Decodes exactly `N` bytes of lowercase hex.
 pub(crate) fn decode_hex<const N: usize>(text: &str) -> Result<[u8; N], EncodingError> {
     if text.len() != N * 2 {
-        return Err(EncodingError::Length {
-            expected: N * 2,
-            got: text.len(),
-        });
+        return Err(EncodingError::Length { expected: N * 2, got: text.len() });
     }
     if !text.bytes().all(|c| matches!(c, b'0'..=b'9' | b'a'..=b'f')) {
         return Err(EncodingError::NotLowercaseHex);
@@ -58,16 +55,11 @@ pub(crate) fn decode_base64(text: &str) -> Result<Vec<u8>, EncodingError> {
 pub(crate) mod hex_array {
     use serde::{Deserialize, Deserializer, Serializer, de::Error};
 
-    pub(crate) fn serialize<const N: usize, S: Serializer>(
-        bytes: &[u8; N],
-        s: S,
-    ) -> Result<S::Ok, S::Error> {
+    pub(crate) fn serialize<const N: usize, S: Serializer>(bytes: &[u8; N], s: S) -> Result<S::Ok, S::Error> {
         s.serialize_str(&hex::encode(bytes))
     }
 
-    pub(crate) fn deserialize<'de, const N: usize, D: Deserializer<'de>>(
-        d: D,
-    ) -> Result<[u8; N], D::Error> {
+    pub(crate) fn deserialize<'de, const N: usize, D: Deserializer<'de>>(d: D) -> Result<[u8; N], D::Error> {
         super::decode_hex(&String::deserialize(d)?).map_err(D::Error::custom)
     }
 }

@@ -46,9 +46,7 @@ pub struct HolderIndex(NonZeroU16);
 impl HolderIndex {
     /// Refuses zero, the index at which the whole key would stand.
     pub fn new(index: u16) -> Result<Self, GroupError> {
-        NonZeroU16::new(index)
-            .map(Self)
-            .ok_or(GroupError::ZeroIndex)
+        NonZeroU16::new(index).map(Self).ok_or(GroupError::ZeroIndex)
     }
 
     /// The number itself.

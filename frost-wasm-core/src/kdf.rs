@@ -74,22 +74,12 @@ impl KdfParams {
     /// A given salt at the default cost.
     #[must_use]
     pub const fn with_salt(salt: [u8; SALT_BYTES]) -> Self {
-        Self {
-            salt,
-            log_n: DEFAULT_LOG_N,
-            r: R,
-            p: 1,
-        }
+        Self { salt, log_n: DEFAULT_LOG_N, r: R, p: 1 }
     }
 
     /// Refuses a cost outside the bounds.
     pub fn check(&self) -> Result<(), KdfError> {
-        let Self {
-            log_n,
-            r,
-            p,
-            salt: _,
-        } = *self;
+        let Self { log_n, r, p, salt: _ } = *self;
         if (MIN_LOG_N..=MAX_LOG_N).contains(&log_n) && r == R && (1..=MAX_P).contains(&p) {
             Ok(())
         } else {
@@ -102,17 +92,12 @@ impl KdfParams {
         if passphrase.is_empty() {
             return Err(KdfError::Empty);
         }
-        let out_of_bounds = KdfError::CostOutOfBounds {
-            log_n: self.log_n,
-            r: self.r,
-            p: self.p,
-        };
+        let out_of_bounds = KdfError::CostOutOfBounds { log_n: self.log_n, r: self.r, p: self.p };
         let normalised: Zeroizing<String> = Zeroizing::new(passphrase.nfkc().collect());
         let mut key = Secret32::zeroed();
-        let params = scrypt::Params::new(self.log_n, self.r, self.p, key.expose_secret().len())
-            .map_err(|_| out_of_bounds)?;
-        scrypt::scrypt(normalised.as_bytes(), &self.salt, &params, key.expose_mut())
-            .map_err(|_| out_of_bounds)?;
+        let params =
+            scrypt::Params::new(self.log_n, self.r, self.p, key.expose_secret().len()).map_err(|_| out_of_bounds)?;
+        scrypt::scrypt(normalised.as_bytes(), &self.salt, &params, key.expose_mut()).map_err(|_| out_of_bounds)?;
         Ok(key)
     }
 }

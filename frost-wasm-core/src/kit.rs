@@ -95,15 +95,7 @@ impl RecoveryKit {
         let public = GroupPublic::clone(share.group());
         let aad = aad(KIT_VERSION, &public, share.index(), &kdf);
         let (nonce, ciphertext) = key.seal(&aad, plaintext.expose_secret(), rng)?;
-        Ok(Self {
-            v: KIT_VERSION,
-            public,
-            holder: share.index(),
-            kdf,
-            check,
-            nonce,
-            ciphertext,
-        })
+        Ok(Self { v: KIT_VERSION, public, holder: share.index(), kdf, check, nonce, ciphertext })
     }
 
     /// Opens the kit: the owner secret and the share, which fits the group named in the kit.
@@ -121,10 +113,7 @@ impl RecoveryKit {
         let (owner, signing_share) = plaintext.expose_secret().split_at(32);
         let owner = Secret32::from_slice(owner).ok_or(KitError::Altered)?;
         let signing_share = Secret32::from_slice(signing_share).ok_or(KitError::Altered)?;
-        Ok((
-            owner,
-            KeyShare::new(&self.public, self.holder, signing_share)?,
-        ))
+        Ok((owner, KeyShare::new(&self.public, self.holder, signing_share)?))
     }
 }
 

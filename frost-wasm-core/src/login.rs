@@ -58,10 +58,7 @@ impl LoginKeys {
     pub fn derive(password: &str, params: &KdfParams) -> Result<Self, LoginError> {
         let root = params.derive(password)?;
         let login_secret = derive_secret(&root, LOGIN_DOMAIN)?.to_hex();
-        Ok(Self {
-            login_secret,
-            blob_key: AeadKey::derive(&root, BLOB_DOMAIN)?,
-        })
+        Ok(Self { login_secret, blob_key: AeadKey::derive(&root, BLOB_DOMAIN)? })
     }
 
     /// What is sent in place of the password: 64 characters of lowercase hex.
@@ -77,12 +74,8 @@ impl LoginKeys {
         rng: &mut R,
     ) -> Result<String, LoginError> {
         let owner = public_key(owner_secret).ok_or(LoginError::NotAKey)?;
-        let (nonce, ciphertext) =
-            self.blob_key
-                .seal(&aad(&owner), owner_secret.expose_secret(), rng)?;
-        Ok(encode_base64(
-            &[&[BLOB_VERSION], nonce.as_slice(), &ciphertext].concat(),
-        ))
+        let (nonce, ciphertext) = self.blob_key.seal(&aad(&owner), owner_secret.expose_secret(), rng)?;
+        Ok(encode_base64(&[&[BLOB_VERSION], nonce.as_slice(), &ciphertext].concat()))
     }
 
     /// Opens the blob of this owner.
@@ -92,16 +85,10 @@ impl LoginKeys {
         if *version != BLOB_VERSION {
             return Err(LoginError::UnknownVersion(*version));
         }
-        let (nonce, ciphertext) = rest
-            .split_first_chunk::<NONCE_BYTES>()
-            .ok_or(LoginError::Malformed)?;
+        let (nonce, ciphertext) = rest.split_first_chunk::<NONCE_BYTES>().ok_or(LoginError::Malformed)?;
         let opened = self.blob_key.open(&aad(owner), nonce, ciphertext)?;
         let secret: Secret32 = opened.into_fixed().ok_or(LoginError::DoesNotOpen)?;
-        if public_key(&secret) == Some(*owner) {
-            Ok(secret)
-        } else {
-            Err(LoginError::DoesNotOpen)
-        }
+        if public_key(&secret) == Some(*owner) { Ok(secret) } else { Err(LoginError::DoesNotOpen) }
     }
 }
 

@@ -32,9 +32,7 @@ impl Point {
     pub fn from_bytes(bytes: &[u8; 33]) -> Result<Self, EncodingError> {
         let encoded = EncodedPoint::from_bytes(bytes).map_err(|_| EncodingError::NotAPoint)?;
         let point: Option<AffinePoint> = AffinePoint::from_encoded_point(&encoded).into();
-        point
-            .and_then(|p| Self::from_projective(p.into()))
-            .ok_or(EncodingError::NotAPoint)
+        point.and_then(|p| Self::from_projective(p.into())).ok_or(EncodingError::NotAPoint)
     }
 
     /// SEC 1 compressed bytes.
@@ -104,8 +102,7 @@ impl XOnlyKey {
     /// BIP-340 `lift_x`: the point with this x and even y, or `None` when there is none.
     #[must_use]
     pub fn lift(&self) -> Option<Point> {
-        let point: Option<AffinePoint> =
-            AffinePoint::decompress(&self.0.into(), Choice::from(0)).into();
+        let point: Option<AffinePoint> = AffinePoint::decompress(&self.0.into(), Choice::from(0)).into();
         point.and_then(|p| Point::from_projective(p.into()))
     }
 }

@@ -6,8 +6,8 @@
 //! neither for another purpose nor under another statement.
 
 use hpke::{
-    Deserializable, Kem as _, OpModeR, OpModeS, Serializable, aead::ChaCha20Poly1305,
-    kdf::HkdfSha256, kem::X25519HkdfSha256 as Kem, single_shot_open, single_shot_seal,
+    Deserializable, Kem as _, OpModeR, OpModeS, Serializable, aead::ChaCha20Poly1305, kdf::HkdfSha256,
+    kem::X25519HkdfSha256 as Kem, single_shot_open, single_shot_seal,
 };
 use rand_core::{CryptoRng, RngCore};
 
@@ -73,18 +73,11 @@ impl ReceivingKey {
     }
 
     /// Opens a package sealed to this key for this purpose and statement.
-    pub fn open(
-        &self,
-        purpose: &[u8],
-        aad: &[u8],
-        package: &str,
-    ) -> Result<SecretBytes, ProvisionError> {
+    pub fn open(&self, purpose: &[u8], aad: &[u8], package: &str) -> Result<SecretBytes, ProvisionError> {
         let bytes = decode_base64(package)?;
-        let (encapsulated, ciphertext) = bytes
-            .split_at_checked(ENCAPSULATED_BYTES)
-            .ok_or(ProvisionError::Malformed)?;
-        let encapsulated = <Kem as hpke::Kem>::EncappedKey::from_bytes(encapsulated)
-            .map_err(|_| ProvisionError::Malformed)?;
+        let (encapsulated, ciphertext) = bytes.split_at_checked(ENCAPSULATED_BYTES).ok_or(ProvisionError::Malformed)?;
+        let encapsulated =
+            <Kem as hpke::Kem>::EncappedKey::from_bytes(encapsulated).map_err(|_| ProvisionError::Malformed)?;
         single_shot_open::<ChaCha20Poly1305, HkdfSha256, Kem>(
             &OpModeR::Base,
             &self.secret,
@@ -100,10 +93,7 @@ impl ReceivingKey {
 
 impl std::fmt::Debug for ReceivingKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("ReceivingKey")
-            .field("secret", &"<redacted>")
-            .field("public", &self.public)
-            .finish()
+        f.debug_struct("ReceivingKey").field("secret", &"<redacted>").field("public", &self.public).finish()
     }
 }
 
@@ -115,8 +105,7 @@ pub fn seal<R: RngCore + CryptoRng>(
     plaintext: &[u8],
     rng: &mut R,
 ) -> Result<String, ProvisionError> {
-    let receiver = <Kem as hpke::Kem>::PublicKey::from_bytes(to.as_bytes())
-        .map_err(|_| ProvisionError::BadReceiver)?;
+    let receiver = <Kem as hpke::Kem>::PublicKey::from_bytes(to.as_bytes()).map_err(|_| ProvisionError::BadReceiver)?;
     let (encapsulated, ciphertext) = single_shot_seal::<ChaCha20Poly1305, HkdfSha256, Kem, _>(
         &OpModeS::Base,
         &receiver,
@@ -126,7 +115,5 @@ pub fn seal<R: RngCore + CryptoRng>(
         rng,
     )
     .map_err(|_| ProvisionError::BadReceiver)?;
-    Ok(encode_base64(
-        &[encapsulated.to_bytes().as_slice(), &ciphertext].concat(),
-    ))
+    Ok(encode_base64(&[encapsulated.to_bytes().as_slice(), &ciphertext].concat()))
 }

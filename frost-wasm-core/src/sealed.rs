@@ -111,40 +111,20 @@ impl SealedShare {
         let group = share.group();
         let aad = share_aad(SEALED_VERSION, group.group, share.index(), group.epoch);
         let secret = share.expose_signing_share();
-        let (nonce, ciphertext) =
-            dek.derive(SHARE_DOMAIN)?
-                .seal(&aad, secret.expose_secret(), rng)?;
-        Ok(Self {
-            v: SEALED_VERSION,
-            kek_id: kek_id.into(),
-            wrapped_dek,
-            nonce,
-            ciphertext,
-        })
+        let (nonce, ciphertext) = dek.derive(SHARE_DOMAIN)?.seal(&aad, secret.expose_secret(), rng)?;
+        Ok(Self { v: SEALED_VERSION, kek_id: kek_id.into(), wrapped_dek, nonce, ciphertext })
     }
 
     /// Opens the share that `index` holds of `group`, and checks that it fits.
-    pub fn open(
-        &self,
-        dek: &Dek,
-        group: &GroupPublic,
-        index: HolderIndex,
-    ) -> Result<KeyShare, SealError> {
+    pub fn open(&self, dek: &Dek, group: &GroupPublic, index: HolderIndex) -> Result<KeyShare, SealError> {
         self.open_in(dek, group.validate()?, index)
     }
 
     /// As [`SealedShare::open`], for a group that has been validated before.
-    pub fn open_in(
-        &self,
-        dek: &Dek,
-        group: ValidGroup,
-        index: HolderIndex,
-    ) -> Result<KeyShare, SealError> {
+    pub fn open_in(&self, dek: &Dek, group: ValidGroup, index: HolderIndex) -> Result<KeyShare, SealError> {
         check_version(self.v)?;
         let aad = share_aad(self.v, group.group, index, group.epoch);
-        let opened = dek
-            .derive(SHARE_DOMAIN)?
-            .open(&aad, &self.nonce, &self.ciphertext)?;
+        let opened = dek.derive(SHARE_DOMAIN)?.open(&aad, &self.nonce, &self.ciphertext)?;
         let secret = opened.into_fixed().ok_or(SealError::DoesNotOpen)?;
         Ok(KeyShare::in_group(group, index, &secret)?)
     }
@@ -186,38 +166,23 @@ impl SealedBytes {
     ) -> Result<Self, SealError> {
         let aad = label_aad(SEALED_VERSION, label)?;
         let (nonce, ciphertext) = dek.derive(BYTES_DOMAIN)?.seal(&aad, plaintext, rng)?;
-        Ok(Self {
-            v: SEALED_VERSION,
-            nonce,
-            ciphertext,
-        })
+        Ok(Self { v: SEALED_VERSION, nonce, ciphertext })
     }
 
     /// Opens what was sealed under this label.
     pub fn open(&self, dek: &Dek, label: &Label<'_>) -> Result<SecretBytes, SealError> {
         check_version(self.v)?;
-        dek.derive(BYTES_DOMAIN)?
-            .open(&label_aad(self.v, label)?, &self.nonce, &self.ciphertext)
+        dek.derive(BYTES_DOMAIN)?.open(&label_aad(self.v, label)?, &self.nonce, &self.ciphertext)
     }
 }
 
 fn check_version(v: u32) -> Result<(), SealError> {
-    if v == SEALED_VERSION {
-        Ok(())
-    } else {
-        Err(SealError::UnknownVersion(v))
-    }
+    if v == SEALED_VERSION { Ok(()) } else { Err(SealError::UnknownVersion(v)) }
 }
 
 fn share_aad(v: u32, group: GroupId, holder: HolderIndex, epoch: u32) -> Vec<u8> {
-    [
-        SHARE_DOMAIN.as_bytes(),
-        &v.to_be_bytes(),
-        group.as_bytes(),
-        &holder.get().to_be_bytes(),
-        &epoch.to_be_bytes(),
-    ]
-    .concat()
+    [SHARE_DOMAIN.as_bytes(), &v.to_be_bytes(), group.as_bytes(), &holder.get().to_be_bytes(), &epoch.to_be_bytes()]
+        .concat()
 }
 
 fn label_aad(v: u32, label: &Label<'_>) -> Result<Vec<u8>, SealError> {

@@ -67,39 +67,23 @@ struct Material {
 
 impl KeyShare {
     /// Validates the group and binds the share to it.
-    pub fn new(
-        group: &GroupPublic,
-        index: HolderIndex,
-        signing_share: Secret32,
-    ) -> Result<Self, ShareError> {
+    pub fn new(group: &GroupPublic, index: HolderIndex, signing_share: Secret32) -> Result<Self, ShareError> {
         Self::in_group(group.validate()?, index, &signing_share)
     }
 
     /// Binds the share to a group that has been validated before.
-    pub fn in_group(
-        group: ValidGroup,
-        index: HolderIndex,
-        signing_share: &Secret32,
-    ) -> Result<Self, ShareError> {
-        let holder = group
-            .holder(index)
-            .ok_or(ShareError::UnknownHolder(index))?;
+    pub fn in_group(group: ValidGroup, index: HolderIndex, signing_share: &Secret32) -> Result<Self, ShareError> {
+        let holder = group.holder(index).ok_or(ShareError::UnknownHolder(index))?;
         let role = holder.role;
         let scalar = Zeroizing::new(nonzero_scalar(signing_share).ok_or(ShareError::NotAScalar)?);
         if Point::of_scalar(&scalar) != Some(holder.verifying_share) {
             return Err(ShareError::DoesNotFit(index));
         }
-        let package =
-            package(&group, index, signing_share).ok_or(ShareError::UnknownHolder(index))?;
+        let package = package(&group, index, signing_share).ok_or(ShareError::UnknownHolder(index))?;
         if !package.has_even_y() {
             return Err(ShareError::DoesNotFit(index));
         }
-        Ok(Self {
-            group,
-            index,
-            role,
-            material: Box::new(Material { scalar, package }),
-        })
+        Ok(Self { group, index, role, material: Box::new(Material { scalar, package }) })
     }
 
     /// The holder's number.
@@ -124,9 +108,7 @@ impl KeyShare {
     #[must_use]
     pub fn expose_signing_share(&self) -> Secret32 {
         let mut secret = Secret32::zeroed();
-        secret
-            .expose_mut()
-            .copy_from_slice(self.material.scalar.to_bytes().as_slice());
+        secret.expose_mut().copy_from_slice(self.material.scalar.to_bytes().as_slice());
         secret
     }
 
@@ -155,11 +137,5 @@ fn package(group: &ValidGroup, index: HolderIndex, signing_share: &Secret32) -> 
     let public = group.public_key_package();
     let verifying_share: &VerifyingShare = public.verifying_shares().get(&identifier)?;
     let signing_share = SigningShare::deserialize(signing_share.expose_secret()).ok()?;
-    Some(KeyPackage::new(
-        identifier,
-        signing_share,
-        *verifying_share,
-        *public.verifying_key(),
-        group.threshold,
-    ))
+    Some(KeyPackage::new(identifier, signing_share, *verifying_share, *public.verifying_key(), group.threshold))
 }

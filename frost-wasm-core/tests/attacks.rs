@@ -35,10 +35,7 @@ fn negated(point: &Point) -> Point {
 
 /// The same share, moved to another epoch.
 fn at_epoch(epoch: u32, share: &KeyShare) -> KeyShare {
-    let public = GroupPublic {
-        epoch,
-        ..GroupPublic::clone(share.group())
-    };
+    let public = GroupPublic { epoch, ..GroupPublic::clone(share.group()) };
     KeyShare::new(&public, share.index(), share.expose_signing_share()).unwrap()
 }
 
@@ -48,10 +45,7 @@ fn at_epoch(epoch: u32, share: &KeyShare) -> KeyShare {
 fn a_holder_does_not_sign_when_it_stands_among_the_others_itself() {
     let (_, shares) = group(2, 3, 1);
     let others = [(index(2), commitment(&shares[0], 1))];
-    assert_eq!(
-        refused(&shares[1], &others),
-        MemberError::OwnIndex(index(2)).into()
-    );
+    assert_eq!(refused(&shares[1], &others), MemberError::OwnIndex(index(2)).into());
 }
 
 #[test]
@@ -62,47 +56,29 @@ fn a_holder_listed_twice_is_refused_even_when_not_adjacent() {
         (index(3), commitment(&shares[2], 2)),
         (index(1), commitment(&shares[0], 3)),
     ];
-    assert_eq!(
-        refused(&shares[1], &others),
-        MemberError::Duplicate(index(1)).into()
-    );
+    assert_eq!(refused(&shares[1], &others), MemberError::Duplicate(index(1)).into());
 }
 
 #[test]
 fn a_stranger_among_the_others_is_refused() {
     let (_, shares) = group(2, 3, 3);
     let others = [(index(9), commitment(&shares[0], 1))];
-    assert_eq!(
-        refused(&shares[1], &others),
-        MemberError::Unknown(index(9)).into()
-    );
+    assert_eq!(refused(&shares[1], &others), MemberError::Unknown(index(9)).into());
 }
 
 #[test]
 fn fewer_others_than_the_threshold_needs_are_refused() {
     let (_, shares) = group(3, 5, 4);
     let others = [(index(1), commitment(&shares[0], 1))];
-    assert_eq!(
-        refused(&shares[1], &others),
-        MemberError::Count { needed: 2, got: 1 }.into()
-    );
-    assert_eq!(
-        refused(&shares[1], &[]),
-        MemberError::Count { needed: 2, got: 0 }.into()
-    );
+    assert_eq!(refused(&shares[1], &others), MemberError::Count { needed: 2, got: 1 }.into());
+    assert_eq!(refused(&shares[1], &[]), MemberError::Count { needed: 2, got: 0 }.into());
 }
 
 #[test]
 fn more_others_than_the_threshold_needs_are_refused() {
     let (_, shares) = group(2, 3, 5);
-    let others = [
-        (index(1), commitment(&shares[0], 1)),
-        (index(3), commitment(&shares[2], 2)),
-    ];
-    assert_eq!(
-        refused(&shares[1], &others),
-        MemberError::Count { needed: 1, got: 2 }.into()
-    );
+    let others = [(index(1), commitment(&shares[0], 1)), (index(3), commitment(&shares[2], 2))];
+    assert_eq!(refused(&shares[1], &others), MemberError::Count { needed: 1, got: 2 }.into());
 }
 
 #[test]
@@ -110,10 +86,7 @@ fn a_request_of_another_epoch_is_refused() {
     let (_, shares) = group(2, 3, 6);
     let others = [(index(1), commitment(&shares[0], 1))];
     let result = sign::sign_last(&shares[1], 1, &MESSAGE, &others, &mut rng(1));
-    assert_eq!(
-        result.unwrap_err(),
-        SignError::WrongEpoch { share: 0, asked: 1 }
-    );
+    assert_eq!(result.unwrap_err(), SignError::WrongEpoch { share: 0, asked: 1 });
 }
 
 #[test]
@@ -121,10 +94,7 @@ fn one_commitment_given_for_two_holders_is_refused() {
     let (_, shares) = group(3, 5, 7);
     let copied = commitment(&shares[0], 1);
     let others = [(index(1), copied), (index(3), copied)];
-    assert_eq!(
-        refused(&shares[1], &others),
-        SignError::RepeatedCommitment(index(3))
-    );
+    assert_eq!(refused(&shares[1], &others), SignError::RepeatedCommitment(index(3)));
 }
 
 #[test]
@@ -132,10 +102,7 @@ fn a_commitment_whose_two_points_are_one_is_refused() {
     let (_, shares) = group(2, 3, 8);
     let text = commitment(&shares[0], 1).to_string();
     let doubled: Commitment = [&text[..66], &text[..66]].concat().parse().unwrap();
-    assert_eq!(
-        refused(&shares[1], &[(index(1), doubled)]),
-        SignError::RepeatedCommitment(index(1))
-    );
+    assert_eq!(refused(&shares[1], &[(index(1), doubled)]), SignError::RepeatedCommitment(index(1)));
 }
 
 #[test]
@@ -143,8 +110,7 @@ fn a_commitment_that_echoes_the_coordinators_own_is_refused_on_finishing() {
     let (_, shares) = group(2, 3, 9);
     let mut rng = rng(9);
     let (nonces, own) = sign::commit(&shares[0], &mut rng).unwrap();
-    let mut theirs =
-        sign::sign_last(&shares[1], 0, &MESSAGE, &[(index(1), own)], &mut rng).unwrap();
+    let mut theirs = sign::sign_last(&shares[1], 0, &MESSAGE, &[(index(1), own)], &mut rng).unwrap();
     theirs.commitment = own;
     let result = sign::finish(nonces, &shares[0], &MESSAGE, &[theirs]);
     assert_eq!(result.unwrap_err(), SignError::RepeatedCommitment(index(2)));
@@ -169,8 +135,7 @@ fn a_contribution_from_another_ceremony_names_its_holder_and_gives_no_signature(
     let mut rng = rng(11);
     let (nonces, _) = sign::commit(&shares[0], &mut rng).unwrap();
     let (_, elsewhere) = sign::commit(&shares[0], &mut rng).unwrap();
-    let theirs =
-        sign::sign_last(&shares[1], 0, &MESSAGE, &[(index(1), elsewhere)], &mut rng).unwrap();
+    let theirs = sign::sign_last(&shares[1], 0, &MESSAGE, &[(index(1), elsewhere)], &mut rng).unwrap();
     let result = sign::finish(nonces, &shares[0], &MESSAGE, &[theirs]);
     assert_eq!(result.unwrap_err(), SignError::Culprits(vec![index(2)]));
 }
@@ -203,8 +168,7 @@ fn nonces_of_another_group_epoch_or_holder_do_not_sign() {
     for maker in [&others[0], &later, &shares[2]] {
         let mut rng = rng(15);
         let (nonces, own) = sign::commit(maker, &mut rng).unwrap();
-        let theirs =
-            sign::sign_last(&shares[1], 0, &MESSAGE, &[(index(1), own)], &mut rng).unwrap();
+        let theirs = sign::sign_last(&shares[1], 0, &MESSAGE, &[(index(1), own)], &mut rng).unwrap();
         let result = sign::finish(nonces, &shares[0], &MESSAGE, &[theirs]);
         assert_eq!(result.unwrap_err(), SignError::ForeignNonces);
     }
@@ -217,8 +181,7 @@ fn a_corrupt_share_is_reported_with_its_holder_instead_of_a_signature() {
     let (_, shares) = group(2, 3, 20);
     let mut rng = rng(20);
     let (nonces, own) = sign::commit(&shares[0], &mut rng).unwrap();
-    let mut theirs =
-        sign::sign_last(&shares[2], 0, &MESSAGE, &[(index(1), own)], &mut rng).unwrap();
+    let mut theirs = sign::sign_last(&shares[2], 0, &MESSAGE, &[(index(1), own)], &mut rng).unwrap();
     theirs.share = SignatureShare::from_bytes(&[1; 32]).unwrap();
     let result = sign::finish(nonces, &shares[0], &MESSAGE, &[theirs]);
     assert_eq!(result.unwrap_err(), SignError::Culprits(vec![index(3)]));
@@ -232,31 +195,12 @@ fn every_corrupt_holder_is_named_and_no_honest_one() {
     let (second_nonces, second) = sign::commit(&shares[1], &mut rng).unwrap();
     let (third_nonces, third) = sign::commit(&shares[2], &mut rng).unwrap();
     let (i, j, k, l) = (index(1), index(2), index(3), index(4));
-    let last = sign::sign_last(
-        &shares[3],
-        0,
-        &MESSAGE,
-        &[(i, first), (j, second), (k, third)],
-        &mut rng,
-    )
-    .unwrap();
+    let last = sign::sign_last(&shares[3], 0, &MESSAGE, &[(i, first), (j, second), (k, third)], &mut rng).unwrap();
     let fourth = last.commitment;
-    let mut mine = sign::sign_committed(
-        second_nonces,
-        &shares[1],
-        0,
-        &MESSAGE,
-        &[(i, first), (k, third), (l, fourth)],
-    )
-    .unwrap();
-    let honest = sign::sign_committed(
-        third_nonces,
-        &shares[2],
-        0,
-        &MESSAGE,
-        &[(i, first), (j, second), (l, fourth)],
-    )
-    .unwrap();
+    let mut mine =
+        sign::sign_committed(second_nonces, &shares[1], 0, &MESSAGE, &[(i, first), (k, third), (l, fourth)]).unwrap();
+    let honest =
+        sign::sign_committed(third_nonces, &shares[2], 0, &MESSAGE, &[(i, first), (j, second), (l, fourth)]).unwrap();
     let mut corrupt = last;
     mine.share = corrupt.share;
     corrupt.share = SignatureShare::from_bytes(&[2; 32]).unwrap();
@@ -300,10 +244,7 @@ fn a_zero_or_oversized_share_is_refused() {
 fn shares_under_a_strangers_public_key_are_refused() {
     let (mut public, _) = group(2, 3, 33);
     public.pubkey = group(2, 3, 34).0.pubkey;
-    assert_eq!(
-        public.validate().unwrap_err(),
-        GroupError::ShareOffPolynomial(index(2))
-    );
+    assert_eq!(public.validate().unwrap_err(), GroupError::ShareOffPolynomial(index(2)));
 }
 
 #[test]
@@ -320,10 +261,7 @@ fn a_verifying_share_off_the_polynomial_is_refused_at_every_place() {
     for place in 0..5 {
         let (mut public, _) = group(3, 5, 36);
         public.holders[place].verifying_share = Point::GENERATOR;
-        assert!(matches!(
-            public.validate(),
-            Err(GroupError::ShareOffPolynomial(_))
-        ));
+        assert!(matches!(public.validate(), Err(GroupError::ShareOffPolynomial(_))));
     }
 }
 
@@ -331,10 +269,7 @@ fn a_verifying_share_off_the_polynomial_is_refused_at_every_place() {
 fn a_polynomial_of_higher_degree_than_the_threshold_allows_is_refused() {
     let (mut public, _) = group(3, 5, 37);
     public.threshold = 2;
-    assert!(matches!(
-        public.validate(),
-        Err(GroupError::ShareOffPolynomial(_))
-    ));
+    assert!(matches!(public.validate(), Err(GroupError::ShareOffPolynomial(_))));
 }
 
 #[test]
@@ -342,20 +277,11 @@ fn groups_of_impossible_size_or_order_are_refused() {
     let (good, _) = group(2, 3, 38);
     let size = |threshold, holders| GroupError::Size { threshold, holders };
 
-    let public = GroupPublic {
-        threshold: 1,
-        ..good.clone()
-    };
+    let public = GroupPublic { threshold: 1, ..good.clone() };
     assert_eq!(public.validate().unwrap_err(), size(1, 3));
-    let public = GroupPublic {
-        threshold: 4,
-        ..good.clone()
-    };
+    let public = GroupPublic { threshold: 4, ..good.clone() };
     assert_eq!(public.validate().unwrap_err(), size(4, 3));
-    let public = GroupPublic {
-        holders: good.holders.repeat(4),
-        ..good.clone()
-    };
+    let public = GroupPublic { holders: good.holders.repeat(4), ..good.clone() };
     assert_eq!(public.validate().unwrap_err(), size(2, 12));
 
     let mut public = good.clone();
@@ -379,36 +305,21 @@ fn a_group_with_unknown_fields_or_a_zero_index_does_not_parse() {
     let mut identity = good.clone();
     identity["holders"][0]["verifying_share"] = "00".repeat(33).into();
     for bad in [extra, zero, upper, identity] {
-        assert!(
-            serde_json::from_value::<GroupPublic>(bad.clone()).is_err(),
-            "{bad}"
-        );
+        assert!(serde_json::from_value::<GroupPublic>(bad.clone()).is_err(), "{bad}");
     }
 }
 
 #[test]
 fn a_key_is_not_split_into_an_impossible_group() {
     let mut rng = rng(40);
-    let roles = common::group(2, 3, 1)
-        .0
-        .holders
-        .iter()
-        .map(|h| (h.index, h.role))
-        .collect::<Vec<_>>();
+    let roles = common::group(2, 3, 1).0.holders.iter().map(|h| (h.index, h.role)).collect::<Vec<_>>();
     let id = frost_wasm_core::group::GroupId::random(&mut rng);
-    for (holders, threshold) in [
-        (&roles[..], 1),
-        (&roles[..], 4),
-        (&[roles[0], roles[0]][..], 2),
-    ] {
+    for (holders, threshold) in [(&roles[..], 1), (&roles[..], 4), (&[roles[0], roles[0]][..], 2)] {
         let secret = keygen::fresh_secret(&mut rng);
         assert!(keygen::split(secret, id, holders, threshold, &mut rng).is_err());
     }
     let zero = Secret32::from_bytes([0; 32]);
-    assert_eq!(
-        keygen::split(zero, id, &roles, 2, &mut rng).unwrap_err(),
-        keygen::KeygenError::NotAKey
-    );
+    assert_eq!(keygen::split(zero, id, &roles, 2, &mut rng).unwrap_err(), keygen::KeygenError::NotAKey);
 }
 
 // --- mixed forms and stale parts
@@ -416,8 +327,7 @@ fn a_key_is_not_split_into_an_impossible_group() {
 #[test]
 fn a_share_in_odd_y_form_is_refused() {
     let (public, shares) = group(2, 3, 50);
-    let scalar =
-        Scalar::from_repr((*shares[0].expose_signing_share().expose_secret()).into()).unwrap();
+    let scalar = Scalar::from_repr((*shares[0].expose_signing_share().expose_secret()).into()).unwrap();
     let odd = Secret32::from_bytes((-scalar).to_bytes().into());
     let result = KeyShare::new(&public, index(1), odd);
     assert_eq!(result.unwrap_err(), ShareError::DoesNotFit(index(1)));
@@ -430,17 +340,11 @@ fn verifying_shares_in_odd_y_form_are_refused_altogether_and_mixed() {
     for holder in &mut all.holders {
         holder.verifying_share = negated(&holder.verifying_share);
     }
-    assert!(matches!(
-        all.validate(),
-        Err(GroupError::ShareOffPolynomial(_))
-    ));
+    assert!(matches!(all.validate(), Err(GroupError::ShareOffPolynomial(_))));
     for place in 0..3 {
         let mut mixed = good.clone();
         mixed.holders[place].verifying_share = negated(&mixed.holders[place].verifying_share);
-        assert!(matches!(
-            mixed.validate(),
-            Err(GroupError::ShareOffPolynomial(_))
-        ));
+        assert!(matches!(mixed.validate(), Err(GroupError::ShareOffPolynomial(_))));
     }
 }
 
@@ -448,15 +352,8 @@ fn verifying_shares_in_odd_y_form_are_refused_altogether_and_mixed() {
 fn refreshed(public: &GroupPublic, shares: &[KeyShare]) -> (GroupPublic, Vec<Secret32>) {
     let whole = keygen::assemble_whole_key_on_device(shares).unwrap();
     let roles: Vec<_> = public.holders.iter().map(|h| (h.index, h.role)).collect();
-    let (new, shares) =
-        keygen::split(whole, public.group, &roles, public.threshold, &mut rng(77)).unwrap();
-    (
-        GroupPublic {
-            epoch: public.epoch + 1,
-            ..new
-        },
-        shares.iter().map(KeyShare::expose_signing_share).collect(),
-    )
+    let (new, shares) = keygen::split(whole, public.group, &roles, public.threshold, &mut rng(77)).unwrap();
+    (GroupPublic { epoch: public.epoch + 1, ..new }, shares.iter().map(KeyShare::expose_signing_share).collect())
 }
 
 #[test]
@@ -467,10 +364,7 @@ fn a_verifying_share_left_stale_after_a_refresh_is_refused() {
     for place in 0..3 {
         let mut stale = new.clone();
         stale.holders[place].verifying_share = old.holders[place].verifying_share;
-        assert!(matches!(
-            stale.validate(),
-            Err(GroupError::ShareOffPolynomial(_))
-        ));
+        assert!(matches!(stale.validate(), Err(GroupError::ShareOffPolynomial(_))));
     }
 }
 
@@ -488,8 +382,7 @@ fn a_share_from_before_a_refresh_does_not_load_into_the_new_epoch() {
 #[test]
 fn a_share_repaired_with_a_corrupted_part_is_refused() {
     let (public, shares) = group(2, 3, 54);
-    let scalar =
-        Scalar::from_repr((*shares[2].expose_signing_share().expose_secret()).into()).unwrap();
+    let scalar = Scalar::from_repr((*shares[2].expose_signing_share().expose_secret()).into()).unwrap();
     let corrupted = Secret32::from_bytes((scalar + Scalar::ONE).to_bytes().into());
     let result = KeyShare::new(&public, index(3), corrupted);
     assert_eq!(result.unwrap_err(), ShareError::DoesNotFit(index(3)));
@@ -502,21 +395,15 @@ fn shares_of_two_epochs_do_not_assemble_a_key() {
     let result = keygen::assemble_whole_key_on_device(&mixed);
     assert_eq!(result.unwrap_err(), keygen::KeygenError::MixedShares);
     let result = keygen::assemble_whole_key_on_device(&shares[..1]);
-    assert_eq!(
-        result.unwrap_err(),
-        keygen::KeygenError::TooFewShares { needed: 2, got: 1 }
-    );
+    assert_eq!(result.unwrap_err(), keygen::KeygenError::TooFewShares { needed: 2, got: 1 });
 }
 
 #[test]
 fn the_verifying_shares_published_are_the_shares_times_the_generator() {
     let (public, shares) = group(3, 5, 56);
     for (holder, share) in public.holders.iter().zip(&shares) {
-        let scalar =
-            Scalar::from_repr((*share.expose_signing_share().expose_secret()).into()).unwrap();
-        let point = (ProjectivePoint::GENERATOR * scalar)
-            .to_affine()
-            .to_encoded_point(true);
+        let scalar = Scalar::from_repr((*share.expose_signing_share().expose_secret()).into()).unwrap();
+        let point = (ProjectivePoint::GENERATOR * scalar).to_affine().to_encoded_point(true);
         assert_eq!(holder.verifying_share.to_bytes(), point.as_bytes());
     }
 }

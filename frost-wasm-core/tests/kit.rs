@@ -29,11 +29,7 @@ static MADE: LazyLock<Made> = LazyLock::new(|| {
     let owner = keygen::fresh_secret(&mut rng);
     let kdf = KdfParams::fresh(&mut rng);
     let kit = RecoveryKit::create(PASSPHRASE, &owner, &shares[2], kdf, &mut rng).unwrap();
-    Made {
-        kit,
-        owner,
-        bunker: shares.remove(0),
-    }
+    Made { kit, owner, bunker: shares.remove(0) }
 });
 
 #[test]
@@ -55,10 +51,7 @@ fn a_kit_file_contains_neither_secret() {
 
 #[test]
 fn a_wrong_passphrase_is_named_as_that() {
-    assert_eq!(
-        MADE.kit.open("correct horse").unwrap_err(),
-        KitError::WrongPassphrase
-    );
+    assert_eq!(MADE.kit.open("correct horse").unwrap_err(), KitError::WrongPassphrase);
 }
 
 #[test]
@@ -81,14 +74,7 @@ fn a_kit_whose_public_facts_were_changed_does_not_open() {
 fn a_kit_that_asks_for_unbounded_memory_is_refused_before_any_work() {
     let mut kit = MADE.kit.clone();
     kit.kdf.log_n = 40;
-    assert_eq!(
-        kit.open(PASSPHRASE).unwrap_err(),
-        KitError::Kdf(KdfError::CostOutOfBounds {
-            log_n: 40,
-            r: 8,
-            p: 1
-        })
-    );
+    assert_eq!(kit.open(PASSPHRASE).unwrap_err(), KitError::Kdf(KdfError::CostOutOfBounds { log_n: 40, r: 8, p: 1 }));
 }
 
 #[test]
@@ -97,10 +83,7 @@ fn an_unknown_kit_version_parses_and_is_refused_by_its_number() {
     json["v"] = 7.into();
     json["later"] = "field".into();
     let kit: RecoveryKit = serde_json::from_value(json).unwrap();
-    assert_eq!(
-        kit.open(PASSPHRASE).unwrap_err(),
-        KitError::UnknownVersion(7)
-    );
+    assert_eq!(kit.open(PASSPHRASE).unwrap_err(), KitError::UnknownVersion(7));
 }
 
 #[test]

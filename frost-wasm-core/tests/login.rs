@@ -16,8 +16,7 @@ use frost_wasm_core::{
 
 const PARAMS: KdfParams = KdfParams::with_salt([4; 16]);
 
-static KEYS: LazyLock<LoginKeys> =
-    LazyLock::new(|| LoginKeys::derive("p\u{e4}ssword", &PARAMS).unwrap());
+static KEYS: LazyLock<LoginKeys> = LazyLock::new(|| LoginKeys::derive("p\u{e4}ssword", &PARAMS).unwrap());
 
 fn owner() -> (Secret32, XOnlyKey) {
     let secret = keygen::fresh_secret(&mut rng(1));
@@ -38,10 +37,7 @@ fn a_blob_of_another_owner_does_not_open() {
     let (secret, public) = owner();
     let other = keygen::fresh_secret(&mut rng(3));
     let blob = KEYS.seal_owner_blob(&other, &mut rng(2)).unwrap();
-    assert_eq!(
-        KEYS.open_owner_blob(&public, &blob).unwrap_err(),
-        LoginError::DoesNotOpen
-    );
+    assert_eq!(KEYS.open_owner_blob(&public, &blob).unwrap_err(), LoginError::DoesNotOpen);
     drop(secret);
 }
 
@@ -58,10 +54,7 @@ fn the_login_secret_is_64_hex_characters_and_depends_on_password_and_salt() {
 #[test]
 fn a_password_typed_with_combining_marks_is_the_same_password() {
     let decomposed = LoginKeys::derive("pa\u{308}ssword", &PARAMS).unwrap();
-    assert_eq!(
-        decomposed.login_secret().expose_secret(),
-        KEYS.login_secret().expose_secret()
-    );
+    assert_eq!(decomposed.login_secret().expose_secret(), KEYS.login_secret().expose_secret());
 }
 
 #[test]
@@ -73,22 +66,12 @@ fn the_login_secret_is_pinned() {
 
 #[test]
 fn a_server_cannot_ask_for_a_cheaper_login_secret() {
-    let cheap = KdfParams {
-        log_n: 10,
-        ..PARAMS
-    };
-    let refused = LoginError::Kdf(KdfError::CostOutOfBounds {
-        log_n: 10,
-        r: 8,
-        p: 1,
-    });
+    let cheap = KdfParams { log_n: 10, ..PARAMS };
+    let refused = LoginError::Kdf(KdfError::CostOutOfBounds { log_n: 10, r: 8, p: 1 });
     assert_eq!(LoginKeys::derive("password", &cheap).unwrap_err(), refused);
 }
 
 #[test]
 fn an_unknown_blob_version_is_refused_by_its_number() {
-    assert_eq!(
-        KEYS.open_owner_blob(&owner().1, "Ag==").unwrap_err(),
-        LoginError::UnknownVersion(2)
-    );
+    assert_eq!(KEYS.open_owner_blob(&owner().1, "Ag==").unwrap_err(), LoginError::UnknownVersion(2));
 }

@@ -38,24 +38,13 @@ fn equation(
 ) -> Equation {
     let key = public.verifying_key();
     let factors = frost_core::compute_binding_factor_list(package, key, &[]).unwrap();
-    let nonce_point = frost_core::compute_group_commitment(package, &factors)
-        .unwrap()
-        .to_element();
-    let challenge = Suite::challenge(&nonce_point, key, package.message())
-        .unwrap()
-        .to_scalar();
+    let nonce_point = frost_core::compute_group_commitment(package, &factors).unwrap().to_element();
+    let challenge = Suite::challenge(&nonce_point, key, package.message()).unwrap().to_scalar();
     let weight = frost_core::derive_interpolating_value(&identifier, package).unwrap();
     let binding = scalar(&factors.get(&identifier).unwrap().serialize());
     // BIP-340: the nonces are negated when their sum has odd y.
-    let sign = if bool::from(nonce_point.to_affine().y_is_odd()) {
-        -Scalar::ONE
-    } else {
-        Scalar::ONE
-    };
-    Equation {
-        factors: [sign, sign * binding, weight * challenge],
-        result: scalar(&share.serialize()),
-    }
+    let sign = if bool::from(nonce_point.to_affine().y_is_odd()) { -Scalar::ONE } else { Scalar::ONE };
+    Equation { factors: [sign, sign * binding, weight * challenge], result: scalar(&share.serialize()) }
 }
 
 /// Solves three equations for the share, by Cramer's rule.
@@ -76,16 +65,9 @@ fn share_scalar(share: &KeyShare) -> Scalar {
 fn key_package(share: &KeyShare) -> keys::KeyPackage {
     let identifier = Identifier::try_from(share.index().get()).unwrap();
     let public = share.group().public_key_package();
-    let signing =
-        keys::SigningShare::deserialize(share.expose_signing_share().expose_secret()).unwrap();
+    let signing = keys::SigningShare::deserialize(share.expose_signing_share().expose_secret()).unwrap();
     let verifying = public.verifying_shares()[&identifier];
-    keys::KeyPackage::new(
-        identifier,
-        signing,
-        verifying,
-        *public.verifying_key(),
-        share.group().threshold,
-    )
+    keys::KeyPackage::new(identifier, signing, verifying, *public.verifying_key(), share.group().threshold)
 }
 
 fn raw_commitments(commitment: &Commitment) -> round1::SigningCommitments {
@@ -104,47 +86,21 @@ fn three_partial_signatures_with_one_nonce_pair_give_the_share() {
 
     let equations = [[1u8; 32], [2; 32], [3; 32]].map(|message| {
         let (_, theirs) = round1::commit(other.signing_share(), &mut rng);
-        let all = BTreeMap::from([
-            (*victim.identifier(), commitments),
-            (*other.identifier(), theirs),
-        ]);
+        let all = BTreeMap::from([(*victim.identifier(), commitments), (*other.identifier(), theirs)]);
         let package = SigningPackage::new(all, &message);
         let share = round2::sign(&package, &nonces, &victim).unwrap();
-        equation(
-            &package,
-            shares[1].group().public_key_package(),
-            *victim.identifier(),
-            &share,
-        )
+        equation(&package, shares[1].group().public_key_package(), *victim.identifier(), &share)
     });
-    assert_eq!(
-        share_from(&equations),
-        share_scalar(&shares[1]),
-        "the attack itself must work"
-    );
+    assert_eq!(share_from(&equations), share_scalar(&shares[1]), "the attack itself must work");
 }
 
 /// What an attacker has who saw this contribution answer a commitment of its own.
-fn observed(
-    share: &KeyShare,
-    message: &[u8; 32],
-    asker: (Identifier, &Commitment),
-    seen: &Contribution,
-) -> Equation {
+fn observed(share: &KeyShare, message: &[u8; 32], asker: (Identifier, &Commitment), seen: &Contribution) -> Equation {
     let identifier = Identifier::try_from(seen.index.get()).unwrap();
-    let all = BTreeMap::from([
-        (identifier, raw_commitments(&seen.commitment)),
-        (asker.0, raw_commitments(asker.1)),
-    ]);
+    let all = BTreeMap::from([(identifier, raw_commitments(&seen.commitment)), (asker.0, raw_commitments(asker.1))]);
     let package = SigningPackage::new(all, message);
-    let partial =
-        round2::SignatureShare::deserialize(&hex::decode(seen.share.to_string()).unwrap()).unwrap();
-    equation(
-        &package,
-        share.group().public_key_package(),
-        identifier,
-        &partial,
-    )
+    let partial = round2::SignatureShare::deserialize(&hex::decode(seen.share.to_string()).unwrap()).unwrap();
+    equation(&package, share.group().public_key_package(), identifier, &partial)
 }
 
 #[test]
@@ -176,10 +132,7 @@ fn no_two_signatures_of_a_batch_share_a_nonce() {
             let text = commitment.to_string();
             let (hiding, binding) = text.split_at(66);
             assert!(seen.insert(hiding.to_owned()), "a hiding nonce came twice");
-            assert!(
-                seen.insert(binding.to_owned()),
-                "a binding nonce came twice"
-            );
+            assert!(seen.insert(binding.to_owned()), "a binding nonce came twice");
         }
     }
 }

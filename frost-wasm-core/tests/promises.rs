@@ -16,9 +16,7 @@ use frost_wasm_core::{
 fn judge_accepts(public: &GroupPublic, message: &[u8; 32], signature: [u8; 64]) -> bool {
     let key = secp256k1::XOnlyPublicKey::from_byte_array(*public.pubkey.as_bytes()).unwrap();
     let signature = secp256k1::schnorr::Signature::from_byte_array(signature);
-    secp256k1::SECP256K1
-        .verify_schnorr(&signature, message, &key)
-        .is_ok()
+    secp256k1::SECP256K1.verify_schnorr(&signature, message, &key).is_ok()
 }
 
 /// The whole key's ECDH, as the independent implementation does it.
@@ -26,9 +24,7 @@ fn judge_ecdh(whole: &Secret32, peer: &ecdh::Peer) -> [u8; 32] {
     let secret = secp256k1::SecretKey::from_byte_array(*whole.expose_secret()).unwrap();
     let x_only = secp256k1::XOnlyPublicKey::from_byte_array(*peer.pubkey().as_bytes()).unwrap();
     let point = x_only.public_key(secp256k1::Parity::Even);
-    secp256k1::ecdh::shared_secret_point(&point, &secret)[..32]
-        .try_into()
-        .unwrap()
+    secp256k1::ecdh::shared_secret_point(&point, &secret)[..32].try_into().unwrap()
 }
 
 #[test]
@@ -57,10 +53,7 @@ fn a_split_key_keeps_its_public_key_whatever_the_parity_of_its_y() {
         let signature = sign_two(&shares[0], &shares[1], &MESSAGE, &mut rng);
         assert!(judge_accepts(&public, &MESSAGE, signature));
     }
-    assert!(
-        parities.iter().all(|n| *n > 0),
-        "both parities must have been met"
-    );
+    assert!(parities.iter().all(|n| *n > 0), "both parities must have been met");
 }
 
 #[test]
@@ -79,10 +72,7 @@ fn combined_ecdh_is_the_whole_keys_ecdh_and_the_peers() {
         assert_eq!(verified.expose_secret(), unverified.expose_secret());
         assert_eq!(*verified.expose_secret(), judge_ecdh(&copy, &peer));
         let group_as_peer = ecdh::Peer::new(public.pubkey).unwrap();
-        assert_eq!(
-            *verified.expose_secret(),
-            judge_ecdh(&peer_secret, &group_as_peer)
-        );
+        assert_eq!(*verified.expose_secret(), judge_ecdh(&peer_secret, &group_as_peer));
     }
 }
 
@@ -92,10 +82,7 @@ fn a_person_leaves_with_the_key_of_their_public_key() {
     let (public, shares) = group(3, 5, 4);
     let whole = keygen::assemble_whole_key_on_device(&shares[1..4]).unwrap();
     let judge = secp256k1::SecretKey::from_byte_array(*whole.expose_secret()).unwrap();
-    assert_eq!(
-        judge.x_only_public_key(secp256k1::SECP256K1).0.serialize(),
-        *public.pubkey.as_bytes()
-    );
+    assert_eq!(judge.x_only_public_key(secp256k1::SECP256K1).0.serialize(), *public.pubkey.as_bytes());
     let (again, _) = split(whole, 2, 3, &mut rng);
     assert_eq!(again.pubkey, public.pubkey);
 }
@@ -108,8 +95,7 @@ fn a_sealed_share_survives_storage_and_still_signs() {
     let sealed = SealedShare::seal(&shares[1], &dek, "kek-1", vec![1, 2, 3], &mut rng).unwrap();
     let stored = serde_json::to_string(&sealed).unwrap();
     let loaded: SealedShare = serde_json::from_str(&stored).unwrap();
-    let public: GroupPublic =
-        serde_json::from_str(&serde_json::to_string(&public).unwrap()).unwrap();
+    let public: GroupPublic = serde_json::from_str(&serde_json::to_string(&public).unwrap()).unwrap();
     let opened = loaded.open(&dek, &public, index(2)).unwrap();
     let signature = sign_two(&shares[0], &opened, &MESSAGE, &mut rng);
     assert!(judge_accepts(&public, &MESSAGE, signature));
@@ -120,12 +106,7 @@ fn a_sealed_transport_secret_opens_under_its_own_label() {
     let mut rng = rng(6);
     let (public, _) = group(2, 3, 6);
     let dek = Dek::generate(&mut rng);
-    let label = Label {
-        group: public.group,
-        holder: index(1),
-        purpose: "transport",
-        id: &[7; 16],
-    };
+    let label = Label { group: public.group, holder: index(1), purpose: "transport", id: &[7; 16] };
     let sealed = SealedBytes::seal(&dek, &label, &[3; 32], &mut rng).unwrap();
     assert_eq!(sealed.open(&dek, &label).unwrap().expose_secret(), [3; 32]);
 }
@@ -136,17 +117,9 @@ fn a_share_provisioned_to_a_holder_becomes_that_holders_share() {
     let (public, shares) = group(2, 3, 7);
     let receiver = ReceivingKey::from_secret(&Secret32::random(&mut rng)).unwrap();
     let secret = shares[1].expose_signing_share();
-    let package = provision::seal(
-        &receiver.public(),
-        SHARE_PURPOSE,
-        b"statement",
-        secret.expose_secret(),
-        &mut rng,
-    )
-    .unwrap();
-    let opened = receiver
-        .open(SHARE_PURPOSE, b"statement", &package)
-        .unwrap();
+    let package =
+        provision::seal(&receiver.public(), SHARE_PURPOSE, b"statement", secret.expose_secret(), &mut rng).unwrap();
+    let opened = receiver.open(SHARE_PURPOSE, b"statement", &package).unwrap();
     let received = KeyShare::new(&public, index(2), opened.into_fixed().unwrap()).unwrap();
     let signature = sign_two(&received, &shares[0], &MESSAGE, &mut rng);
     assert!(judge_accepts(&public, &MESSAGE, signature));
@@ -158,13 +131,7 @@ fn public_facts_have_the_agreed_text_form() {
     let json: serde_json::Value = serde_json::to_value(&public).unwrap();
     assert_eq!(json["group"].as_str().unwrap().len(), 32);
     assert_eq!(json["pubkey"].as_str().unwrap().len(), 64);
-    assert_eq!(
-        json["holders"][0]["verifying_share"]
-            .as_str()
-            .unwrap()
-            .len(),
-        66
-    );
+    assert_eq!(json["holders"][0]["verifying_share"].as_str().unwrap().len(), 66);
     assert_eq!(json["holders"][0]["index"], 1);
     assert_eq!(json["holders"][0]["role"], "bunker");
     let _: HolderIndex = serde_json::from_str("3").unwrap();

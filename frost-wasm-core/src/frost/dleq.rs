@@ -46,11 +46,7 @@ pub struct Statement<'a> {
 }
 
 /// BIP-374 `GenerateProof`. Returns `C = a*B` with the proof. `aux` is 32 bytes of fresh randomness.
-pub fn prove(
-    secret: &Secret32,
-    statement: &Statement<'_>,
-    aux: &[u8; 32],
-) -> Result<(Point, Proof), DleqError> {
+pub fn prove(secret: &Secret32, statement: &Statement<'_>, aux: &[u8; 32]) -> Result<(Point, Proof), DleqError> {
     let a = Zeroizing::new(nonzero_scalar(secret).ok_or(DleqError::NotAScalar)?);
     let public = statement.generator.times(&a).ok_or(DleqError::NotAScalar)?;
     prove_with(&a, public, statement, aux)
@@ -77,20 +73,13 @@ pub(crate) fn prove_with(
     let proof = Proof::from_bytes(proof);
 
     // The BIP asks for this: a fault while proving could otherwise give `a` away.
-    if verify(public, result, statement, &proof) {
-        Ok((result, proof))
-    } else {
-        Err(DleqError::Failed)
-    }
+    if verify(public, result, statement, &proof) { Ok((result, proof)) } else { Err(DleqError::Failed) }
 }
 
 /// BIP-374 `VerifyProof`: that `public = a*G` and `result = a*B` for one `a`.
 #[must_use]
 pub fn verify(public: Point, result: Point, statement: &Statement<'_>, proof: &Proof) -> bool {
-    let (Some(e), Some(s)) = (
-        proof.as_bytes().first_chunk::<32>(),
-        proof.as_bytes().last_chunk::<32>(),
-    ) else {
+    let (Some(e), Some(s)) = (proof.as_bytes().first_chunk::<32>(), proof.as_bytes().last_chunk::<32>()) else {
         return false;
     };
     let Some(s) = Option::<Scalar>::from(Scalar::from_repr((*s).into())) else {
@@ -98,17 +87,9 @@ pub fn verify(public: Point, result: Point, statement: &Statement<'_>, proof: &P
     };
     let minus_e = -reduce(e);
     let commitment = |base: Point, image: Point| {
-        Point::from_projective(ProjectivePoint::lincomb(
-            &base.projective(),
-            &s,
-            &image.projective(),
-            &minus_e,
-        ))
+        Point::from_projective(ProjectivePoint::lincomb(&base.projective(), &s, &image.projective(), &minus_e))
     };
-    let (Some(r1), Some(r2)) = (
-        commitment(statement.generator, public),
-        commitment(statement.base, result),
-    ) else {
+    let (Some(r1), Some(r2)) = (commitment(statement.generator, public), commitment(statement.base, result)) else {
         return false;
     };
     *e == challenge(public, result, statement, r1, r2)
@@ -122,10 +103,7 @@ fn nonce(
     aux: &[u8; 32],
 ) -> Result<Zeroizing<Scalar>, DleqError> {
     let mut t = Zeroizing::new(<[u8; 32]>::from(a.to_bytes()));
-    for (byte, mask) in t
-        .iter_mut()
-        .zip(tagged("BIP0374/aux").chain_update(aux).finalize())
-    {
+    for (byte, mask) in t.iter_mut().zip(tagged("BIP0374/aux").chain_update(aux).finalize()) {
         *byte ^= mask;
     }
     let mut rand: [u8; 32] = tagged("BIP0374/nonce")
@@ -137,20 +115,10 @@ fn nonce(
         .into();
     let k = Zeroizing::new(reduce(&rand));
     rand.zeroize();
-    if bool::from(k.is_zero()) {
-        Err(DleqError::Failed)
-    } else {
-        Ok(k)
-    }
+    if bool::from(k.is_zero()) { Err(DleqError::Failed) } else { Ok(k) }
 }
 
-fn challenge(
-    public: Point,
-    result: Point,
-    statement: &Statement<'_>,
-    r1: Point,
-    r2: Point,
-) -> [u8; 32] {
+fn challenge(public: Point, result: Point, statement: &Statement<'_>, r1: Point, r2: Point) -> [u8; 32] {
     let mut hash = tagged("BIP0374/challenge");
     for point in [public, statement.base, result, statement.generator, r1, r2] {
         hash.update(point.to_bytes());

@@ -145,10 +145,7 @@ pub struct PartialEcdh {
 
 impl std::fmt::Debug for PartialEcdh {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("PartialEcdh")
-            .field("index", &self.index)
-            .field("point", &"<redacted>")
-            .finish()
+        f.debug_struct("PartialEcdh").field("index", &self.index).field("point", &"<redacted>").finish()
     }
 }
 
@@ -162,20 +159,13 @@ pub fn contribute<R: RngCore + CryptoRng>(
     let group = share.group();
     check_context(group, context)?;
     let index = share.index();
-    let public = group
-        .holder(index)
-        .ok_or(EcdhError::Internal)?
-        .verifying_share;
+    let public = group.holder(index).ok_or(EcdhError::Internal)?.verifying_share;
     let message = proof_message(context, index, peer);
     let mut aux = [0; 32];
     rng.fill_bytes(&mut aux);
-    let (point, proof) = dleq::prove_with(share.scalar(), public, &statement(peer, &message), &aux)
-        .map_err(|_| EcdhError::Internal)?;
-    Ok(PartialEcdh {
-        index,
-        point,
-        proof,
-    })
+    let (point, proof) =
+        dleq::prove_with(share.scalar(), public, &statement(peer, &message), &aux).map_err(|_| EcdhError::Internal)?;
+    Ok(PartialEcdh { index, point, proof })
 }
 
 fn check_context(group: &ValidGroup, context: &Context) -> Result<(), EcdhError> {
@@ -183,10 +173,7 @@ fn check_context(group: &ValidGroup, context: &Context) -> Result<(), EcdhError>
         return Err(EcdhError::WrongGroup);
     }
     if context.epoch != group.epoch {
-        return Err(EcdhError::WrongEpoch {
-            share: group.epoch,
-            asked: context.epoch,
-        });
+        return Err(EcdhError::WrongEpoch { share: group.epoch, asked: context.epoch });
     }
     Ok(())
 }
@@ -195,21 +182,12 @@ fn check_context(group: &ValidGroup, context: &Context) -> Result<(), EcdhError>
 fn proof_holds(group: &ValidGroup, peer: &Peer, context: &Context, part: &PartialEcdh) -> bool {
     group.holder(part.index).is_some_and(|holder| {
         let message = proof_message(context, part.index, peer);
-        dleq::verify(
-            holder.verifying_share,
-            part.point,
-            &statement(peer, &message),
-            &part.proof,
-        )
+        dleq::verify(holder.verifying_share, part.point, &statement(peer, &message), &part.proof)
     })
 }
 
 fn statement<'a>(peer: &Peer, message: &'a [u8; 32]) -> Statement<'a> {
-    Statement {
-        generator: Point::GENERATOR,
-        base: peer.point,
-        message: Some(message),
-    }
+    Statement { generator: Point::GENERATOR, base: peer.point, message: Some(message) }
 }
 
 /// All fields have one length each, so their concatenation has one reading.

@@ -15,10 +15,7 @@ use zeroize::Zeroizing;
 
 use super::lagrange;
 use crate::{
-    group::{
-        GroupError, GroupId, GroupPublic, HolderIndex, HolderPublic, HolderRole, MAX_HOLDERS,
-        MIN_THRESHOLD,
-    },
+    group::{GroupError, GroupId, GroupPublic, HolderIndex, HolderPublic, HolderRole, MAX_HOLDERS, MIN_THRESHOLD},
     point::{Point, XOnlyKey, nonzero_scalar},
     secret::Secret32,
     share::{KeyShare, ShareError},
@@ -93,23 +90,13 @@ pub fn split<R: RngCore + CryptoRng>(
     for (index, role) in roles {
         let identifier = Identifier::try_from(index.get()).map_err(|_| KeygenError::Failed)?;
         let share = secret_shares.get(&identifier).ok_or(KeygenError::Failed)?;
-        let verifying = package
-            .verifying_shares()
-            .get(&identifier)
-            .ok_or(KeygenError::Failed)?;
+        let verifying = package.verifying_shares().get(&identifier).ok_or(KeygenError::Failed)?;
         let bytes = verifying.serialize().map_err(|_| KeygenError::Failed)?;
         let bytes: [u8; 33] = bytes.try_into().map_err(|_| KeygenError::Failed)?;
         let verifying_share = Point::from_bytes(&bytes).map_err(|_| KeygenError::Failed)?;
-        public.holders.push(HolderPublic {
-            index,
-            role,
-            verifying_share,
-        });
+        public.holders.push(HolderPublic { index, role, verifying_share });
         let bytes = Zeroizing::new(share.signing_share().serialize());
-        secrets.push((
-            index,
-            Secret32::from_slice(&bytes).ok_or(KeygenError::Failed)?,
-        ));
+        secrets.push((index, Secret32::from_slice(&bytes).ok_or(KeygenError::Failed)?));
     }
 
     let valid = public.validate()?;
@@ -128,10 +115,7 @@ pub fn split<R: RngCore + CryptoRng>(
 /// # Security
 /// The one place where a whole key comes into being. For the owner's device; no server code may call it.
 pub fn assemble_whole_key_on_device(shares: &[KeyShare]) -> Result<Secret32, KeygenError> {
-    let first = shares.first().ok_or(KeygenError::TooFewShares {
-        needed: usize::from(MIN_THRESHOLD),
-        got: 0,
-    })?;
+    let first = shares.first().ok_or(KeygenError::TooFewShares { needed: usize::from(MIN_THRESHOLD), got: 0 })?;
     let group = first.group();
     if shares.iter().any(|s| **s.group() != **group) {
         return Err(KeygenError::MixedShares);
@@ -139,16 +123,12 @@ pub fn assemble_whole_key_on_device(shares: &[KeyShare]) -> Result<Secret32, Key
     let by_index: BTreeMap<u16, &KeyShare> = shares.iter().map(|s| (s.index().get(), s)).collect();
     let needed = usize::from(group.threshold);
     if by_index.len() < needed {
-        return Err(KeygenError::TooFewShares {
-            needed,
-            got: by_index.len(),
-        });
+        return Err(KeygenError::TooFewShares { needed, got: by_index.len() });
     }
     let indices: Vec<u16> = by_index.keys().copied().collect();
     let mut whole = Zeroizing::new(Scalar::ZERO);
     for (index, share) in &by_index {
-        *whole +=
-            lagrange::weight(*index, &indices, 0).ok_or(KeygenError::Failed)? * share.scalar();
+        *whole += lagrange::weight(*index, &indices, 0).ok_or(KeygenError::Failed)? * share.scalar();
     }
     if Point::of_scalar(&whole) != Some(group.pubkey_point()) {
         return Err(KeygenError::Failed);
@@ -160,15 +140,8 @@ fn distinct(
     holders: &[(HolderIndex, HolderRole)],
     threshold: u16,
 ) -> Result<BTreeMap<HolderIndex, HolderRole>, KeygenError> {
-    if threshold < MIN_THRESHOLD
-        || holders.len() < usize::from(threshold)
-        || holders.len() > MAX_HOLDERS
-    {
-        return Err(GroupError::Size {
-            threshold,
-            holders: holders.len(),
-        }
-        .into());
+    if threshold < MIN_THRESHOLD || holders.len() < usize::from(threshold) || holders.len() > MAX_HOLDERS {
+        return Err(GroupError::Size { threshold, holders: holders.len() }.into());
     }
     let mut roles = BTreeMap::new();
     for (index, role) in holders {
@@ -182,17 +155,10 @@ fn distinct(
 fn even_y(secret: &Secret32) -> Result<Zeroizing<Scalar>, KeygenError> {
     let scalar = Zeroizing::new(nonzero_scalar(secret).ok_or(KeygenError::NotAKey)?);
     let point = Point::of_scalar(&scalar).ok_or(KeygenError::NotAKey)?;
-    Ok(if point.has_even_y() {
-        scalar
-    } else {
-        Zeroizing::new(-*scalar)
-    })
+    Ok(if point.has_even_y() { scalar } else { Zeroizing::new(-*scalar) })
 }
 
-type Dealt = (
-    BTreeMap<Identifier, keys::SecretShare>,
-    keys::PublicKeyPackage,
-);
+type Dealt = (BTreeMap<Identifier, keys::SecretShare>, keys::PublicKeyPackage);
 
 fn deal<R: RngCore + CryptoRng>(
     scalar: &Scalar,
@@ -205,17 +171,10 @@ fn deal<R: RngCore + CryptoRng>(
         .map(|index| Identifier::try_from(index.get()))
         .collect::<Result<Vec<_>, _>>()
         .map_err(|_| KeygenError::Failed)?;
-    let key = SigningKey::deserialize(secret_of(scalar).expose_secret())
-        .map_err(|_| KeygenError::NotAKey)?;
+    let key = SigningKey::deserialize(secret_of(scalar).expose_secret()).map_err(|_| KeygenError::NotAKey)?;
     let count = u16::try_from(identifiers.len()).map_err(|_| KeygenError::Failed)?;
-    let (shares, package) = keys::split(
-        &key,
-        count,
-        threshold,
-        IdentifierList::Custom(&identifiers),
-        rng,
-    )
-    .map_err(|_| KeygenError::Failed)?;
+    let (shares, package) = keys::split(&key, count, threshold, IdentifierList::Custom(&identifiers), rng)
+        .map_err(|_| KeygenError::Failed)?;
     // The secret went in with even Y, so both halves come out with it; anything else must not be stored.
     if !package.has_even_y() {
         return Err(KeygenError::Failed);
@@ -225,8 +184,6 @@ fn deal<R: RngCore + CryptoRng>(
 
 fn secret_of(scalar: &Scalar) -> Secret32 {
     let mut secret = Secret32::zeroed();
-    secret
-        .expose_mut()
-        .copy_from_slice(scalar.to_bytes().as_slice());
+    secret.expose_mut().copy_from_slice(scalar.to_bytes().as_slice());
     secret
 }

@@ -90,10 +90,7 @@ impl std::fmt::Debug for SigningNonces {
 }
 
 /// Draws fresh nonces. The commitment goes to the others; the nonces stay in memory until they sign.
-pub fn commit<R: RngCore + CryptoRng>(
-    share: &KeyShare,
-    rng: &mut R,
-) -> Result<(SigningNonces, Commitment), SignError> {
+pub fn commit<R: RngCore + CryptoRng>(share: &KeyShare, rng: &mut R) -> Result<(SigningNonces, Commitment), SignError> {
     let (nonces, commitments) = round1::commit(share.package().signing_share(), rng);
     let commitment = Commitment::new(commitments).map_err(SignError::Internal)?;
     let group = share.group();
@@ -135,17 +132,10 @@ pub fn sign_committed(
 ) -> Result<Contribution, SignError> {
     let group = share.group();
     if epoch != group.epoch {
-        return Err(SignError::WrongEpoch {
-            share: group.epoch,
-            asked: epoch,
-        });
+        return Err(SignError::WrongEpoch { share: group.epoch, asked: epoch });
     }
     let (_, commitment, signed) = sign(nonces, share, message, others)?;
-    Ok(Contribution {
-        index: share.index(),
-        commitment,
-        share: SignatureShare::new(signed),
-    })
+    Ok(Contribution { index: share.index(), commitment, share: SignatureShare::new(signed) })
 }
 
 /// Adds this holder's own share to the others' and returns the 64-byte BIP-340 signature, verified under the
@@ -157,10 +147,7 @@ pub fn finish(
     others: &[Contribution],
 ) -> Result<[u8; 64], SignError> {
     let group = share.group();
-    let commitments: Vec<_> = others
-        .iter()
-        .map(|other| (other.index, other.commitment))
-        .collect();
+    let commitments: Vec<_> = others.iter().map(|other| (other.index, other.commitment)).collect();
     let (package, _, own_share) = sign(nonces, share, message, &commitments)?;
     let mut shares = BTreeMap::from([(*share.package().identifier(), own_share)]);
     for other in others {
@@ -181,14 +168,9 @@ fn sign(
         return Err(SignError::ForeignNonces);
     }
     let indices: Vec<_> = others.iter().map(|(index, _)| *index).collect();
-    group.check_members(
-        Some(share.index()),
-        usize::from(group.threshold) - 1,
-        &indices,
-    )?;
+    group.check_members(Some(share.index()), usize::from(group.threshold) - 1, &indices)?;
     let package = signing_package(group, message, (share.index(), nonces.commitment), others)?;
-    let signed =
-        round2::sign(&package, &nonces.nonces, share.package()).map_err(SignError::Internal)?;
+    let signed = round2::sign(&package, &nonces.nonces, share.package()).map_err(SignError::Internal)?;
     Ok((package, nonces.commitment, signed))
 }
 
@@ -211,16 +193,8 @@ fn aggregate(
 }
 
 fn blame(group: &ValidGroup, error: FrostError) -> SignError {
-    let culprits: Vec<_> = error
-        .culprits()
-        .iter()
-        .filter_map(|id| group.index_of(id))
-        .collect();
-    if culprits.is_empty() {
-        SignError::Internal(error)
-    } else {
-        SignError::Culprits(culprits)
-    }
+    let culprits: Vec<_> = error.culprits().iter().filter_map(|id| group.index_of(id)).collect();
+    if culprits.is_empty() { SignError::Internal(error) } else { SignError::Culprits(culprits) }
 }
 
 fn signing_package(

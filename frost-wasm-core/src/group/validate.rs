@@ -86,15 +86,9 @@ impl ValidGroup {
         if !package.has_even_y() {
             return Err(GroupError::Unrepresentable);
         }
-        let verifier = schnorr::VerifyingKey::from_bytes(public.pubkey.as_bytes())
-            .map_err(|_| GroupError::PubkeyOffCurve)?;
-        Ok(Self(Arc::new(Checked {
-            public,
-            pubkey,
-            package,
-            verifier,
-            identifiers,
-        })))
+        let verifier =
+            schnorr::VerifyingKey::from_bytes(public.pubkey.as_bytes()).map_err(|_| GroupError::PubkeyOffCurve)?;
+        Ok(Self(Arc::new(Checked { public, pubkey, package, verifier, identifiers })))
     }
 
     /// The same facts in the threshold library's form, with even Y.
@@ -123,19 +117,12 @@ impl ValidGroup {
             if self.holder(*index).is_none() {
                 return Err(MemberError::Unknown(*index));
             }
-            if members
-                .iter()
-                .take(position)
-                .any(|earlier| earlier == index)
-            {
+            if members.iter().take(position).any(|earlier| earlier == index) {
                 return Err(MemberError::Duplicate(*index));
             }
         }
         if members.len() != needed {
-            return Err(MemberError::Count {
-                needed,
-                got: members.len(),
-            });
+            return Err(MemberError::Count { needed, got: members.len() });
         }
         Ok(())
     }
@@ -145,11 +132,7 @@ impl ValidGroup {
     }
 
     pub(crate) fn index_of(&self, identifier: &Identifier) -> Option<HolderIndex> {
-        self.0
-            .identifiers
-            .iter()
-            .find(|(_, id)| *id == identifier)
-            .map(|(index, _)| *index)
+        self.0.identifiers.iter().find(|(_, id)| *id == identifier).map(|(index, _)| *index)
     }
 
     /// Checks a BIP-340 signature under the group's key.
@@ -175,14 +158,8 @@ impl std::fmt::Debug for ValidGroup {
 
 fn check_size_and_order(public: &GroupPublic) -> Result<(), GroupError> {
     let holders = public.holders.len();
-    if public.threshold < MIN_THRESHOLD
-        || usize::from(public.threshold) > holders
-        || holders > MAX_HOLDERS
-    {
-        return Err(GroupError::Size {
-            threshold: public.threshold,
-            holders,
-        });
+    if public.threshold < MIN_THRESHOLD || usize::from(public.threshold) > holders || holders > MAX_HOLDERS {
+        return Err(GroupError::Size { threshold: public.threshold, holders });
     }
     for (earlier, later) in public.holders.iter().zip(public.holders.iter().skip(1)) {
         if earlier.index >= later.index {
@@ -195,20 +172,14 @@ fn check_size_and_order(public: &GroupPublic) -> Result<(), GroupError> {
 fn check_polynomial(public: &GroupPublic, pubkey: Point) -> Result<(), GroupError> {
     let determining = usize::from(public.threshold) - 1;
     let known: Vec<(u16, Point)> = std::iter::once((0, pubkey))
-        .chain(
-            public
-                .holders
-                .iter()
-                .take(determining)
-                .map(|h| (h.index.get(), h.verifying_share)),
-        )
+        .chain(public.holders.iter().take(determining).map(|h| (h.index.get(), h.verifying_share)))
         .collect();
     let indices: Vec<u16> = known.iter().map(|(index, _)| *index).collect();
     for holder in public.holders.iter().skip(determining) {
         let mut expected = ProjectivePoint::IDENTITY;
         for (index, point) in &known {
-            let weight = lagrange::weight(*index, &indices, holder.index.get())
-                .ok_or(GroupError::Order(holder.index))?;
+            let weight =
+                lagrange::weight(*index, &indices, holder.index.get()).ok_or(GroupError::Order(holder.index))?;
             expected += point.projective() * weight;
         }
         if expected != holder.verifying_share.projective() {
@@ -218,23 +189,14 @@ fn check_polynomial(public: &GroupPublic, pubkey: Point) -> Result<(), GroupErro
     Ok(())
 }
 
-fn package(
-    public: &GroupPublic,
-    pubkey: Point,
-) -> Option<(PublicKeyPackage, BTreeMap<HolderIndex, Identifier>)> {
+fn package(public: &GroupPublic, pubkey: Point) -> Option<(PublicKeyPackage, BTreeMap<HolderIndex, Identifier>)> {
     let mut shares = BTreeMap::new();
     let mut identifiers = BTreeMap::new();
     for holder in &public.holders {
         let identifier = Identifier::try_from(holder.index.get()).ok()?;
-        shares.insert(
-            identifier,
-            VerifyingShare::deserialize(&holder.verifying_share.to_bytes()).ok()?,
-        );
+        shares.insert(identifier, VerifyingShare::deserialize(&holder.verifying_share.to_bytes()).ok()?);
         identifiers.insert(holder.index, identifier);
     }
     let key = VerifyingKey::deserialize(&pubkey.to_bytes()).ok()?;
-    Some((
-        PublicKeyPackage::new(shares, key, Some(public.threshold)),
-        identifiers,
-    ))
+    Some((PublicKeyPackage::new(shares, key, Some(public.threshold)), identifiers))
 }

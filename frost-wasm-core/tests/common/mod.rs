@@ -22,25 +22,10 @@ pub fn index(i: u16) -> HolderIndex {
     HolderIndex::new(i).unwrap()
 }
 
-pub fn split(
-    secret: Secret32,
-    threshold: u16,
-    holders: u16,
-    rng: &mut ChaCha20Rng,
-) -> (GroupPublic, Vec<KeyShare>) {
-    let roles = [
-        HolderRole::Bunker,
-        HolderRole::Cosigner,
-        HolderRole::Recovery,
-    ];
-    let holders: Vec<_> = (1..=holders)
-        .map(|i| {
-            (
-                index(i),
-                *roles.get(usize::from(i) - 1).unwrap_or(&HolderRole::Device),
-            )
-        })
-        .collect();
+pub fn split(secret: Secret32, threshold: u16, holders: u16, rng: &mut ChaCha20Rng) -> (GroupPublic, Vec<KeyShare>) {
+    let roles = [HolderRole::Bunker, HolderRole::Cosigner, HolderRole::Recovery];
+    let holders: Vec<_> =
+        (1..=holders).map(|i| (index(i), *roles.get(usize::from(i) - 1).unwrap_or(&HolderRole::Device))).collect();
     keygen::split(secret, GroupId::random(rng), &holders, threshold, rng).unwrap()
 }
 
@@ -50,26 +35,15 @@ pub fn group(threshold: u16, holders: u16, seed: u64) -> (GroupPublic, Vec<KeySh
 }
 
 /// Signs with any subset: the first commits and finishes. All but the last also go through `sign_last` in 2-of-n.
-pub fn sign_two(
-    first: &KeyShare,
-    second: &KeyShare,
-    message: &[u8; 32],
-    rng: &mut ChaCha20Rng,
-) -> [u8; 64] {
+pub fn sign_two(first: &KeyShare, second: &KeyShare, message: &[u8; 32], rng: &mut ChaCha20Rng) -> [u8; 64] {
     let (nonces, commitment) = sign::commit(first, rng).unwrap();
     let epoch = first.group().epoch;
-    let theirs =
-        sign::sign_last(second, epoch, message, &[(first.index(), commitment)], rng).unwrap();
+    let theirs = sign::sign_last(second, epoch, message, &[(first.index(), commitment)], rng).unwrap();
     sign::finish(nonces, first, message, &[theirs]).unwrap()
 }
 
 pub fn context(public: &GroupPublic) -> Context {
-    Context {
-        group: public.group,
-        epoch: public.epoch,
-        session: [9; 32],
-        purpose: Purpose::Nip44,
-    }
+    Context { group: public.group, epoch: public.epoch, session: [9; 32], purpose: Purpose::Nip44 }
 }
 
 /// A peer with its secret.
@@ -81,14 +55,6 @@ pub fn peer(seed: u64) -> (Secret32, Peer) {
     (secret, Peer::from_hex(&hex).unwrap())
 }
 
-pub fn parts(
-    shares: &[&KeyShare],
-    peer: &Peer,
-    context: &Context,
-    rng: &mut ChaCha20Rng,
-) -> Vec<PartialEcdh> {
-    shares
-        .iter()
-        .map(|share| ecdh::contribute(share, peer, context, rng).unwrap())
-        .collect()
+pub fn parts(shares: &[&KeyShare], peer: &Peer, context: &Context, rng: &mut ChaCha20Rng) -> Vec<PartialEcdh> {
+    shares.iter().map(|share| ecdh::contribute(share, peer, context, rng).unwrap()).collect()
 }

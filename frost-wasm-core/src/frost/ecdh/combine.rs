@@ -44,28 +44,15 @@ pub fn combine_verified(
 
 /// Combines exactly `threshold` parts without looking at their proofs. Only for decrypting a message that carries
 /// its own authentication; when that fails, [`blame`] tells whose part was wrong.
-pub fn combine_unverified(
-    group: &ValidGroup,
-    context: &Context,
-    parts: &[PartialEcdh],
-) -> Result<SharedX, EcdhError> {
+pub fn combine_unverified(group: &ValidGroup, context: &Context, parts: &[PartialEcdh]) -> Result<SharedX, EcdhError> {
     check(group, context, parts)?;
     sum(parts)
 }
 
 /// The holders whose proofs do not hold. Empty when every part is what it claims to be.
 #[must_use]
-pub fn blame(
-    group: &ValidGroup,
-    peer: &Peer,
-    context: &Context,
-    parts: &[PartialEcdh],
-) -> Vec<HolderIndex> {
-    parts
-        .iter()
-        .filter(|part| !proof_holds(group, peer, context, part))
-        .map(|part| part.index)
-        .collect()
+pub fn blame(group: &ValidGroup, peer: &Peer, context: &Context, parts: &[PartialEcdh]) -> Vec<HolderIndex> {
+    parts.iter().filter(|part| !proof_holds(group, peer, context, part)).map(|part| part.index).collect()
 }
 
 fn check(group: &ValidGroup, context: &Context, parts: &[PartialEcdh]) -> Result<(), EcdhError> {

@@ -26,22 +26,15 @@ pub struct Commitment {
 impl Commitment {
     pub(super) fn new(inner: SigningCommitments) -> Result<Self, FrostError> {
         let point = |c: &NonceCommitment| -> Result<[u8; 33], FrostError> {
-            c.serialize()?
-                .try_into()
-                .map_err(|_| FrostError::SerializationError)
+            c.serialize()?.try_into().map_err(|_| FrostError::SerializationError)
         };
-        Ok(Self {
-            hiding: point(inner.hiding())?,
-            binding: point(inner.binding())?,
-            inner,
-        })
+        Ok(Self { hiding: point(inner.hiding())?, binding: point(inner.binding())?, inner })
     }
 
     /// Parses the hiding and the binding point, 33 bytes each.
     pub fn from_bytes(bytes: &[u8; 66]) -> Result<Self, EncodingError> {
         let (hiding, binding) = bytes.split_at(33);
-        let parse =
-            |b: &[u8]| NonceCommitment::deserialize(b).map_err(|_| EncodingError::NotAPoint);
+        let parse = |b: &[u8]| NonceCommitment::deserialize(b).map_err(|_| EncodingError::NotAPoint);
         let inner = SigningCommitments::new(parse(hiding)?, parse(binding)?);
         Self::new(inner).map_err(|_| EncodingError::NotAPoint)
     }
@@ -57,12 +50,7 @@ impl Commitment {
 
 impl fmt::Display for Commitment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{}{}",
-            hex::encode(self.hiding),
-            hex::encode(self.binding)
-        )
+        write!(f, "{}{}", hex::encode(self.hiding), hex::encode(self.binding))
     }
 }
 
@@ -91,9 +79,7 @@ impl SignatureShare {
 
     /// Parses a scalar below the group order.
     pub fn from_bytes(bytes: &[u8; 32]) -> Result<Self, EncodingError> {
-        round2::SignatureShare::deserialize(bytes)
-            .map(Self)
-            .map_err(|_| EncodingError::NotAScalar)
+        round2::SignatureShare::deserialize(bytes).map(Self).map_err(|_| EncodingError::NotAScalar)
     }
 }
 
