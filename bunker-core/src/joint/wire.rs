@@ -29,6 +29,7 @@ pub struct ContributionRequest {
 /// What a cosigner answers.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "reply")]
+#[expect(clippy::large_enum_variant, reason = "there is one per call, and it is read at once")]
 pub enum ContributionReply {
     /// Its part of a signature.
     Signed(Contribution),
