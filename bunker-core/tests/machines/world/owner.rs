@@ -1,0 +1,126 @@
+//! The owner's device: it makes the group, signs statements, and hands out bunker URLs.
+
+use bunker_core::{
+    grant::{ConnectionId, Grant, SecretHash},
+    keys::TransportSecret,
+    policy::Policy,
+    statement::{Statement, Verb},
+    uri::ConnectionSecret,
+};
+use frost_wasm_core::{
+    frost::keygen,
+    group::{GroupId, GroupPublic, HolderRole},
+    share::KeyShare,
+};
+use rand_chacha::ChaCha20Rng;
+use rand_core::RngCore;
+use serde_json::json;
+
+use super::{App, Undelivered, World, index};
+
+/// A new key, split as in hosted mode.
+pub(crate) fn split(rng: &mut ChaCha20Rng) -> (GroupPublic, Vec<KeyShare>) {
+    let holders = [(index(1), HolderRole::Bunker), (index(2), HolderRole::Cosigner), (index(3), HolderRole::Recovery)];
+    let secret = keygen::fresh_secret(rng);
+    keygen::split(secret, GroupId::random(rng), &holders, 2, rng).unwrap()
+}
+
+pub(super) fn create_group(
+    owner: &TransportSecret,
+    public: &GroupPublic,
+    now_s: u64,
+    rng: &mut ChaCha20Rng,
+) -> Statement {
+    let verb = Verb::CreateGroup(public.clone());
+    let template = Statement::template(public.group, 1, &verb, now_s);
+    Statement::verify(template.sign_with(owner, rng).unwrap()).unwrap()
+}
+
+pub(crate) fn policy(text: &str) -> Policy {
+    let policy: Policy = serde_json::from_str(text).unwrap();
+    policy.validate().unwrap();
+    policy
+}
+
+impl World {
+    /// The owner's next statement.
+    pub(crate) fn statement(&mut self, verb: &Verb) -> Statement {
+        self.seq += 1;
+        self.statement_at(self.seq, verb)
+    }
+
+    pub(crate) fn statement_at(&mut self, seq: u64, verb: &Verb) -> Statement {
+        let template = Statement::template(self.public.group, seq, verb, self.now_s());
+        let event = template.sign_with(&self.owner, &mut self.rng).unwrap();
+        Statement::verify(event).unwrap()
+    }
+
+    /// A new connection's grant, and the app that gets its URL. Not delivered yet.
+    pub(crate) fn new_grant(&mut self, policy_json: &str, expires_at: Option<u64>) -> (Grant, App) {
+        let transport = TransportSecret::random(&mut self.rng);
+        let secret = ConnectionSecret::random(&mut self.rng);
+        let mut id = [0; 16];
+        self.rng.fill_bytes(&mut id);
+        let grant = Grant {
+            connection: ConnectionId::from_bytes(id),
+            transport_pubkey: transport.public_key(),
+            secret_sha256: SecretHash::of(secret.expose_secret()),
+            label: "an app".into(),
+            policy: policy(policy_json),
+            expires_at,
+        };
+        let app = App {
+            key: TransportSecret::random(&mut self.rng),
+            transport: transport.public_key(),
+            connection: grant.connection,
+            secret: secret.expose_secret().to_owned(),
+        };
+        self.transports.insert(transport.public_key(), transport);
+        (grant, app)
+    }
+
+    /// Grants a connection at both holders.
+    pub(crate) fn granted(&mut self, policy_json: &str) -> App {
+        self.granted_until(policy_json, None)
+    }
+
+    pub(crate) fn granted_until(&mut self, policy_json: &str, expires_at: Option<u64>) -> App {
+        let (grant, app) = self.new_grant(policy_json, expires_at);
+        let statement = self.statement(&Verb::Grant(grant));
+        self.deliver(&statement).unwrap();
+        app
+    }
+
+    /// Grants a connection and connects an app to it.
+    pub(crate) fn connected(&mut self, policy_json: &str) -> App {
+        let app = self.granted(policy_json);
+        assert_eq!(self.connect(&app), "ack");
+        app
+    }
+
+    /// `connect` with the URL's secret, which must succeed.
+    #[track_caller]
+    pub(crate) fn connect(&mut self, app: &App) -> String {
+        let params = json!([app.transport.to_hex(), app.secret]);
+        self.ok(app, "connect", params)
+    }
+
+    pub(crate) fn revocation(&mut self, app: &App) -> Statement {
+        let connection = app.connection;
+        self.statement(&Verb::Revoke { connection })
+    }
+
+    /// Revokes at both holders.
+    pub(crate) fn revoke(&mut self, app: &App) {
+        let statement = self.revocation(app);
+        self.deliver(&statement).unwrap();
+    }
+
+    /// Delivers to both holders; both must say the same.
+    pub(crate) fn deliver(&mut self, statement: &Statement) -> Result<(), Undelivered> {
+        let now_ms = self.now_ms;
+        let [bunker, cosigner] = self.holders().map(|holder| holder.deliver(statement, now_ms));
+        assert_eq!(bunker, cosigner, "the holders judge a statement differently");
+        bunker
+    }
+}
