@@ -52,6 +52,7 @@ export async function buildWorker(kit, flavour = "product") {
   await step(`Building the Worker, ${flavour} flavour (about 2 minutes the first time)`, () =>
     run(kit.tools.workerBuild, args, { cwd: ROOT, env: buildEnv(kit) }),
   );
+  await stripNames(inRoot(outDir, "index_bg.wasm"), kit);
   const sources = compilerInputs();
   const same = JSON.stringify(sources) === JSON.stringify(last?.sources ?? null);
   mkdirSync(dirname(stamp), { recursive: true });
@@ -73,6 +74,12 @@ export function built(flavour) {
     wasm,
     wasmSha256: createHash("sha256").update(readFileSync(wasm)).digest("hex"),
   };
+}
+
+/** Drops the names of functions, a quarter of the file: worker-build needs them, the platform does not. */
+function stripNames(wasm, kit) {
+  const wasmOpt = buildEnv(kit).WASM_OPT_BIN;
+  return run(wasmOpt, [wasm, "--output", wasm, "--strip-debug", "--all-features"], { cwd: ROOT, env: kit.env });
 }
 
 function buildEnv({ env, tools }) {
