@@ -238,6 +238,15 @@ describe("the relay's address", () => {
     expect(document.limitation).toMatchObject({ max_message_length: 524288, auth_required: false });
   });
 
+  test("works with a slash behind it too, as some clients write it", async () => {
+    const answer = await fetch(`${httpUrl()}/`, { headers: { accept: "application/nostr+json" } });
+    expect(answer.status).toBe(200);
+    const relay = await RelaySocket.open(`${relayUrl()}/`);
+    relay.send(["REQ", "slash", { kinds: [KIND], "#p": [app.pubkey] }]);
+    await relay.message(([type, id]) => type === "EOSE" && id === "slash", "EOSE");
+    await relay.close();
+  });
+
   test("is no page", async () => {
     expect((await fetch(httpUrl())).status).toBe(426);
   });
