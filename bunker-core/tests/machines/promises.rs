@@ -79,7 +79,8 @@ fn promise_2_an_altered_request_or_template_is_refused() {
     assert_eq!(refused, Uncontributed::Event(EventError::IdMismatch));
 
     // With an id that fits, the client's signature does not.
-    let resigned = world.signed(&TransportSecret::random(&mut rand_core::OsRng), &forged);
+    let another = TransportSecret::random(&mut world.rng);
+    let resigned = world.signed(&another, &forged);
     let fitting = Event {
         pubkey: request.pubkey,
         sig: request.sig,

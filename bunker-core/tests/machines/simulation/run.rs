@@ -291,14 +291,15 @@ impl Run {
         let Request { asked, event, connection, by_stranger } = &self.requests[n];
         let (asked, mut event) = (*asked, event.clone());
         let Connection { app, stranger, .. } = &self.connections[*connection];
-        let conversation = if *by_stranger { stranger } else { app }.conversation();
+        let (sender, another) = if *by_stranger { (stranger, app) } else { (app, stranger) };
+        let conversation = sender.conversation();
         let (_, commitment) = sign::commit(&self.world.bunker.share, &mut self.world.rng).unwrap();
         let mut commitments = vec![(index(1), commitment)];
         let mut epoch = 0;
         let mut key = *conversation.expose_secret();
         match lie {
             Lie::AlteredContent => event.content.push('A'),
-            Lie::SignedByAnother => event.sig = self.world.signed(&self.connections[0].stranger.key, &event).sig,
+            Lie::SignedByAnother => event.sig = self.world.signed(&another.key, &event).sig,
             Lie::OtherConversationKey => key[0] ^= 1,
             Lie::OtherEpoch => epoch = 1,
             Lie::NoCommitment => commitments.clear(),
