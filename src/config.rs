@@ -135,7 +135,7 @@ impl Config {
 impl ConfigError {
     /// The answer to every request of a deployment that is configured wrongly.
     pub fn to_problem(&self) -> Problem {
-        Problem::new(503, "configuration_invalid", self.to_string())
+        Problem::new(503, "configuration_invalid", self.to_string()).caused_by(self.to_string())
     }
 }
 

@@ -142,3 +142,12 @@ fn the_debug_form_of_a_configuration_has_no_secret_in_it() {
         assert!(!shown.contains(&decimal));
     }
 }
+
+#[test]
+fn each_secret_is_found_under_its_own_name() {
+    let vars = valid();
+    let config = parse(&vars).unwrap();
+    for name in SecretName::ALL {
+        assert_eq!(hex::encode(config.secret(name).expose_secret()), vars[name.variable()]);
+    }
+}

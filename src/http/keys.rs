@@ -205,3 +205,6 @@ fn npub(key: &KeyRecord) -> Result<String, Problem> {
     let pubkey = pubkey.map_err(|_| Problem::internal("storage is corrupt: keys.pubkey"))?;
     Ok(encode_npub(&pubkey))
 }
+
+#[cfg(test)]
+mod tests;

@@ -48,3 +48,59 @@ pub fn misplaced() -> Problem {
 fn refused(error: &StatementError) -> Problem {
     Problem::invalid("statement_invalid", format!("Make and sign the statement anew: {error}."))
 }
+
+#[cfg(test)]
+mod tests {
+    use bunker_core::event::Template;
+    use bunker_core::keys::TransportSecret;
+
+    use super::*;
+    use crate::platform::rng;
+
+    const GROUP: &str = "00112233445566778899aabbccddeeff";
+    const OTHER: &str = "ffeeddccbbaa99887766554433221100";
+
+    fn revoke(owner: &TransportSecret, group: &str) -> Event {
+        let content = format!(r#"{{"v":1,"group":"{group}","seq":2,"verb":"revoke","connection":"{OTHER}"}}"#);
+        let template = Template { created_at: 1, kind: 27433, tags: vec![], content };
+        template.sign_with(owner, &mut rng()).unwrap()
+    }
+
+    fn group() -> GroupId {
+        GROUP.parse().unwrap()
+    }
+
+    #[test]
+    fn a_statement_of_a_stranger_is_not_passed_on() {
+        let (owner, stranger) = (TransportSecret::random(&mut rng()), TransportSecret::random(&mut rng()));
+        assert!(read(revoke(&owner, GROUP), &owner.public_key()).is_ok());
+        let refused = read(revoke(&stranger, GROUP), &owner.public_key()).unwrap_err();
+        assert_eq!(refused.code(), "statement_not_by_owner");
+        let mut claimed = revoke(&stranger, GROUP);
+        claimed.pubkey = owner.public_key();
+        assert_eq!(read(claimed, &owner.public_key()).unwrap_err().code(), "statement_invalid");
+    }
+
+    #[test]
+    fn a_statement_for_another_group_or_with_another_verb_is_not_passed_on() {
+        let owner = TransportSecret::random(&mut rng());
+        let key = owner.public_key();
+        let is_revoke = |verb: &Verb| matches!(verb, Verb::Revoke { .. });
+        let is_grant = |verb: &Verb| matches!(verb, Verb::Grant(_));
+        assert!(read_for(revoke(&owner, GROUP), &key, &group(), is_revoke).is_ok());
+        for refused in [
+            read_for(revoke(&owner, OTHER), &key, &group(), is_revoke),
+            read_for(revoke(&owner, GROUP), &key, &group(), is_grant),
+        ] {
+            assert_eq!(refused.unwrap_err().code(), "statement_misplaced");
+        }
+    }
+
+    #[test]
+    fn a_statement_that_was_changed_after_signing_is_refused() {
+        let owner = TransportSecret::random(&mut rng());
+        let mut changed = revoke(&owner, GROUP);
+        changed.content = changed.content.replace("\"seq\":2", "\"seq\":9");
+        assert_eq!(read(changed, &owner.public_key()).unwrap_err().code(), "statement_invalid");
+    }
+}

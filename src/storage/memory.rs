@@ -3,16 +3,19 @@
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 
-use super::{AccountRecord, AccountStore, Inserted, NewAccount, StorageError};
+use frost_wasm_core::group::GroupId;
+
+use super::{AccountRecord, AccountStore, Claim, Inserted, KeyRecord, KeyStatus, KeyStore, NewAccount, StorageError};
 use crate::auth::refresh::{RefreshRecord, SessionRecord};
 use crate::auth::username::Username;
 
-/// Accounts and sessions as D1 would keep them.
+/// Accounts, sessions and keys as D1 would keep them.
 #[derive(Default)]
 pub(crate) struct MemoryStore {
     pub(crate) accounts: RefCell<Vec<AccountRecord>>,
     pub(crate) sessions: RefCell<BTreeMap<String, SessionRecord>>,
     pub(crate) tokens: RefCell<BTreeMap<String, RefreshRecord>>,
+    pub(crate) keys: RefCell<BTreeMap<GroupId, KeyRecord>>,
     /// Calls until one fails; `None` never fails.
     pub(crate) fails_after: Cell<Option<u32>>,
     /// A rival that exchanges this token just before our compare-and-set.
@@ -99,5 +102,60 @@ impl AccountStore for MemoryStore {
             session.revoked_at_ms.get_or_insert(now_ms);
         }
         Ok(())
+    }
+}
+
+impl KeyStore for MemoryStore {
+    async fn claim_key(&self, key: &KeyRecord, max_keys: u32) -> Result<Claim, StorageError> {
+        self.call()?;
+        let mut keys = self.keys.borrow_mut();
+        if let Some(found) = keys.get(&key.group) {
+            return Ok(Claim::Exists(found.clone()));
+        }
+        let owned = keys.values().filter(|row| row.account == key.account).count();
+        if owned >= max_keys as usize {
+            return Ok(Claim::LimitReached);
+        }
+        keys.insert(key.group, key.clone());
+        Ok(Claim::New)
+    }
+
+    async fn replace_claim(&self, key: &KeyRecord) -> Result<bool, StorageError> {
+        self.call()?;
+        let mut keys = self.keys.borrow_mut();
+        let own = |row: &&mut KeyRecord| row.account == key.account && row.status == KeyStatus::Creating;
+        let Some(row) = keys.get_mut(&key.group).filter(own) else {
+            return Ok(false);
+        };
+        *row = key.clone();
+        Ok(true)
+    }
+
+    async fn release_claim(&self, key: &KeyRecord) -> Result<(), StorageError> {
+        self.call()?;
+        self.keys.borrow_mut().retain(|_, row| {
+            row.account != key.account || row.statement != key.statement || row.status != KeyStatus::Creating
+        });
+        Ok(())
+    }
+
+    async fn activate_key(&self, group: &GroupId) -> Result<(), StorageError> {
+        self.call()?;
+        if let Some(row) = self.keys.borrow_mut().get_mut(group) {
+            row.status = KeyStatus::Active;
+        }
+        Ok(())
+    }
+
+    async fn keys_of(&self, account: &str) -> Result<Vec<KeyRecord>, StorageError> {
+        self.call()?;
+        let keys = self.keys.borrow();
+        let active = |row: &&KeyRecord| row.account == account && row.status == KeyStatus::Active;
+        Ok(keys.values().filter(active).cloned().collect())
+    }
+
+    async fn key_of(&self, account: &str, group: &GroupId) -> Result<Option<KeyRecord>, StorageError> {
+        let keys = self.keys_of(account).await?;
+        Ok(keys.into_iter().find(|row| row.group == *group))
     }
 }

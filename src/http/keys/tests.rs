@@ -1,0 +1,135 @@
+use std::future::Future;
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
+
+use bunker_core::keys::TransportSecret;
+use frost_wasm_core::frost::keygen;
+use frost_wasm_core::group::{GroupId, HolderIndex};
+
+use super::*;
+use crate::platform::rng;
+use crate::storage::memory::MemoryStore;
+
+/// The fake never waits, so one poll is enough.
+fn now<T>(future: impl Future<Output = T>) -> T {
+    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(value) => value,
+        Poll::Pending => panic!("the fake store waited"),
+    }
+}
+
+fn key(account: &str, group: GroupId, statement: &str) -> KeyRecord {
+    KeyRecord {
+        group,
+        account: account.to_owned(),
+        pubkey: "02".repeat(32),
+        label: "me".to_owned(),
+        statement: statement.to_owned(),
+        status: KeyStatus::Creating,
+        created_at_ms: 1,
+    }
+}
+
+fn group() -> GroupId {
+    GroupId::random(&mut rng())
+}
+
+#[test]
+fn the_same_request_again_finds_its_own_row_before_and_after_it_is_active() {
+    let (store, group) = (MemoryStore::default(), group());
+    let first = now(claim(&store, key("alice", group, "s1"))).unwrap();
+    let mut later = key("alice", group, "s1");
+    later.created_at_ms = 99;
+    assert_eq!(now(claim(&store, later.clone())).unwrap(), first);
+    now(store.activate_key(&group)).unwrap();
+    assert_eq!(now(claim(&store, later)).unwrap().created_at_ms, 1);
+}
+
+#[test]
+fn nobody_gets_the_group_of_another_account_at_any_stage() {
+    let (store, group) = (MemoryStore::default(), group());
+    now(claim(&store, key("alice", group, "s1"))).unwrap();
+    for statement in ["s1", "s2"] {
+        let refused = now(claim(&store, key("mallory", group, statement))).unwrap_err();
+        assert_eq!(refused.code(), "group_exists");
+    }
+    now(store.activate_key(&group)).unwrap();
+    let refused = now(claim(&store, key("mallory", group, "s1"))).unwrap_err();
+    assert_eq!(refused.code(), "group_exists");
+    assert_eq!(now(store.key_of("mallory", &group)).unwrap(), None);
+    assert!(now(store.keys_of("mallory")).unwrap().is_empty());
+}
+
+#[test]
+fn a_new_statement_replaces_an_unfinished_row_and_no_finished_one() {
+    let (store, group) = (MemoryStore::default(), group());
+    now(claim(&store, key("alice", group, "s1"))).unwrap();
+    assert_eq!(now(claim(&store, key("alice", group, "s2"))).unwrap().statement, "s2");
+    now(store.activate_key(&group)).unwrap();
+    let refused = now(claim(&store, key("alice", group, "s3"))).unwrap_err();
+    assert_eq!(refused.code(), "group_exists");
+}
+
+#[test]
+fn an_account_has_at_most_64_keys_unfinished_ones_included() {
+    let store = MemoryStore::default();
+    for _ in 0..KEYS_MAX {
+        now(claim(&store, key("alice", group(), "s"))).unwrap();
+    }
+    let refused = now(claim(&store, key("alice", group(), "s"))).unwrap_err();
+    assert_eq!(refused.code(), "key_limit_reached");
+    assert!(now(claim(&store, key("bob", group(), "s"))).is_ok());
+}
+
+#[test]
+fn a_refused_creation_leaves_no_row_behind_and_a_finished_one_stays() {
+    let (store, group) = (MemoryStore::default(), group());
+    let row = now(claim(&store, key("alice", group, "s1"))).unwrap();
+    now(store.release_claim(&row)).unwrap();
+    assert!(store.keys.borrow().is_empty());
+    let row = now(claim(&store, key("alice", group, "s1"))).unwrap();
+    now(store.activate_key(&group)).unwrap();
+    now(store.release_claim(&row)).unwrap();
+    assert_eq!(now(store.keys_of("alice")).unwrap().len(), 1);
+}
+
+#[test]
+fn a_store_that_fails_claims_nothing() {
+    let store = MemoryStore::default();
+    store.fails_after.set(Some(0));
+    let failed = now(claim(&store, key("alice", group(), "s1"))).unwrap_err();
+    assert_eq!(failed.code(), "unavailable");
+}
+
+#[test]
+fn only_the_hosted_split_is_taken() {
+    let statement = |threshold, holders: &[(u16, HolderRole)]| {
+        let holders: Vec<_> = holders.iter().map(|(index, role)| (HolderIndex::new(*index).unwrap(), *role)).collect();
+        let (secret, group) = (keygen::fresh_secret(&mut rng()), group());
+        let (public, _) = keygen::split(secret, group, &holders, threshold, &mut rng()).unwrap();
+        let template = Statement::template(group, 1, &Verb::CreateGroup(public), 1);
+        let owner = TransportSecret::random(&mut rng());
+        Statement::verify(template.sign_with(&owner, &mut rng()).unwrap()).unwrap()
+    };
+    use HolderRole::{Bunker, Cosigner, Device, Recovery};
+    let hosted = [(1, Bunker), (2, Cosigner), (3, Recovery)];
+    assert!(hosted_group(&statement(2, &hosted)).is_ok());
+    for (threshold, holders) in [
+        (3, &hosted[..]),
+        (2, &hosted[..2]),
+        (2, &[(1, Cosigner), (2, Bunker), (3, Recovery)][..]),
+        (2, &[(1, Bunker), (2, Device), (3, Recovery)][..]),
+        (2, &[(1, Bunker), (2, Cosigner), (4, Recovery)][..]),
+    ] {
+        let refused = hosted_group(&statement(threshold, holders)).unwrap_err();
+        assert_eq!(refused.code(), "holders_unsupported");
+    }
+}
+
+#[test]
+fn labels_that_cannot_be_shown_on_one_line_are_refused() {
+    assert!(check_label("Meine Schlüssel 🔑").is_ok());
+    for bad in ["", "  ", "a\nb", "a\u{7}", &"a".repeat(129)] {
+        assert_eq!(check_label(bad).unwrap_err().code(), "label_invalid");
+    }
+}
