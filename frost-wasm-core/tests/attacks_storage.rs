@@ -133,8 +133,11 @@ fn a_sealed_share_does_not_pass_for_a_sealed_secret_or_the_other_way() {
     let label = Label { group: s.public.group, holder: index(2), purpose: "share", id: &[] };
     let as_bytes = SealedBytes { v: 1, nonce: s.sealed.nonce, ciphertext: s.sealed.ciphertext.clone() };
     assert_eq!(as_bytes.open(&s.dek, &label).unwrap_err(), SealError::DoesNotOpen);
+    // The label whose bytes read like a share's epoch: only the domains keep these two apart.
+    let lookalike = Label { purpose: "", id: &[0, 0, 0], ..label };
+    assert_eq!(as_bytes.open(&s.dek, &lookalike).unwrap_err(), SealError::DoesNotOpen);
     let secret = s.shares[1].expose_signing_share();
-    let bytes = SealedBytes::seal(&s.dek, &label, secret.expose_secret(), &mut rng(13)).unwrap();
+    let bytes = SealedBytes::seal(&s.dek, &lookalike, secret.expose_secret(), &mut rng(13)).unwrap();
     let as_share = SealedShare { nonce: bytes.nonce, ciphertext: bytes.ciphertext, ..s.sealed.clone() };
     fails(as_share.open(&s.dek, &s.public, index(2)));
 }

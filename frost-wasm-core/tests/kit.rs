@@ -71,10 +71,13 @@ fn a_kit_whose_public_facts_were_changed_does_not_open() {
 }
 
 #[test]
-fn a_kit_that_asks_for_unbounded_memory_is_refused_before_any_work() {
-    let mut kit = MADE.kit.clone();
-    kit.kdf.log_n = 40;
-    assert_eq!(kit.open(PASSPHRASE).unwrap_err(), KitError::Kdf(KdfError::CostOutOfBounds { log_n: 40, r: 8, p: 1 }));
+fn a_kit_that_asks_for_a_cost_out_of_bounds_is_refused_before_any_work() {
+    for (log_n, r, p) in [(17, 8, 5), (17, 16, 1), (21, 8, 1), (40, 8, 1), (16, 8, 1)] {
+        let mut kit = MADE.kit.clone();
+        kit.kdf = KdfParams { salt: kit.kdf.salt, log_n, r, p };
+        let refused = KitError::Kdf(KdfError::CostOutOfBounds { log_n, r, p });
+        assert_eq!(kit.open(PASSPHRASE).unwrap_err(), refused);
+    }
 }
 
 #[test]
