@@ -90,6 +90,8 @@ fn build(app: App) -> axum::Router {
     let router = router.route("/fault", axum::routing::post(crate::durable::faults::arrange));
     router
         .route("/openapi.json", get(move || openapi(document)))
+        // Some clients put a slash behind every relay address.
+        .route("/relay/{bunker_id}/", get(relay::relay))
         .fallback(no_such_route)
         .method_not_allowed_fallback(no_such_method)
         .layer(from_fn_with_state(app.clone(), observe))

@@ -80,7 +80,7 @@ fn not_as_expected(error: &serde_json::Error) -> Problem {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::http::dto::TokenRequest;
+    use crate::http::dto::{RegisterRequest, TokenRequest};
 
     fn refusal(json: &str) -> Problem {
         not_as_expected(&serde_json::from_str::<TokenRequest>(json).unwrap_err())
@@ -95,6 +95,15 @@ mod tests {
             r#"{"username":"alice","password":hunter2}"#,
         ] {
             assert!(!refusal(json).detail().contains("hunter2"), "{json}");
+        }
+    }
+
+    #[test]
+    fn a_value_in_the_place_of_an_object_is_not_quoted() {
+        for kdf in [r#""hunter2""#, r#"{"salt":"hunter2","log_n":17,"r":8,"p":1}"#, r#"{"log_n":"hunter2"}"#] {
+            let json = format!(r#"{{"username":"alice","password":"0123456789abcdef","kdf":{kdf}}}"#);
+            let refused = not_as_expected(&serde_json::from_str::<RegisterRequest>(&json).unwrap_err());
+            assert!(!refused.detail().contains("hunter2"), "{}", refused.detail());
         }
     }
 

@@ -162,6 +162,8 @@ fn no_relay_name_that_we_did_not_give_out_reaches_an_object() {
         assert_eq!(upgrade(format!("/relay/{id}")), StatusCode::NOT_FOUND, "{id}");
     }
     assert_eq!(upgrade(format!("/relay/{genuine}")), StatusCode::INTERNAL_SERVER_ERROR);
+    assert_eq!(upgrade(format!("/relay/{genuine}/")), StatusCode::INTERNAL_SERVER_ERROR);
+    assert_eq!(upgrade(format!("/relay/{forged}/")), StatusCode::NOT_FOUND);
     // A genuine name that does not ask for the relay stops before the object as well.
     let plain = ask_of(&app, http::Request::builder().uri(format!("/relay/{genuine}")));
     assert_eq!(plain.status, StatusCode::UPGRADE_REQUIRED);
