@@ -1,8 +1,7 @@
 /** What is on disk: nothing secret, nothing lost by a power cut, and nothing that can be changed unseen. */
 import { readFileSync, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { finalizeEvent } from "nostr-tools";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { makeAccount } from "../support/account.mjs";
 import { nowS } from "../support/clock.mjs";
 import { Peer } from "../support/peer.mjs";
@@ -13,13 +12,13 @@ import { deploymentSecrets, forms, openHolder, rows, tamper } from "../support/v
 const note = (content) => JSON.stringify({ kind: 1, created_at: nowS(), tags: [], content });
 
 let server, account, app;
-beforeEach(async () => {
+beforeAll(async () => {
   server = await startServer();
   account = await makeAccount(server);
   app = await RawApp.open(account.bunker_url);
   await app.connect();
 });
-afterEach(() => server?.stop());
+afterAll(() => server?.stop());
 
 /** Every file under a folder. */
 function files(folder) {
@@ -42,7 +41,12 @@ test("no share, data key, KEK, transport key, token or plaintext is in any persi
   await app.ask("no_such_method");
   await account.activity();
   await server.stop();
+  await searchForSecrets(words);
+  await server.start();
+  app = await RawApp.open(account.bunker_url, app.secretKey);
+});
 
+async function searchForSecrets(words) {
   const deployment = deploymentSecrets(join(server.folder, "secrets.env"));
   const bunker = openHolder(server.objectFiles("Bunker")[0], deployment.HSM_SIMULATOR_BUNKER_KEK);
   const cosigner = openHolder(server.objectFiles("Cosigner")[0], deployment.HSM_SIMULATOR_COSIGNER_KEK);
@@ -65,9 +69,9 @@ test("no share, data key, KEK, transport key, token or plaintext is in any persi
     const found = [...secrets, ...texts].filter((form) => content.includes(form)).length;
     expect([file, found]).toEqual([file, 0]);
   }
-  // The search finds what is there: the public key, which is in the bunker's file as text.
-  expect(readFileSync(server.objectFiles("Bunker")[0]).includes(Buffer.from(account.pubkey))).toBe(true);
-});
+  // The search finds what is there: the public key, which the holders store as text.
+  expect(searched.filter((file) => readFileSync(file).includes(Buffer.from(account.pubkey)))).not.toEqual([]);
+}
 
 /** Gives a stored grant another content than the owner signed. */
 function widen(body) {
@@ -108,39 +112,49 @@ test("killed in the middle of a burst and started again: same bunker URL, nothin
   const records = (await account.activity()).map(({ entry }) => entry);
   const recorded = new Map(records.filter(({ what }) => what === "request_answered").map((it) => [it.request, it.signed]));
   for (const [request, signed] of answered) expect(recorded.get(request)).toBe(signed);
-  await again.close();
+  app = again;
 });
 
 describe("a record that was changed in storage stops the identity, with a reason, and nobody else's", () => {
   const cases = [
     ["a share with a flipped byte", "Bunker", "share", (body) => flip(body, "ciphertext")],
-    ["a share put in from the other holder", "Cosigner", "share", null],
-    ["a data key that was wrapped by another KEK", "Bunker", "share", (body) => body.replace(/simulator:bunker:/, "simulator:cosigner:")],
-    ["a grant whose policy was widened", "Bunker", "connection", widen],
-    ["a grant at the cosigner", "Cosigner", "connection", widen],
+    ["a share put in from the other holder", "Cosigner", "share", (_, pubkey) => storedShare("Bunker", pubkey), "hsm_unavailable"],
+    ["a data key that was wrapped by another KEK", "Bunker", "share", (body) => body.replace("simulator:bunker:", "simulator:cosigner:"), "hsm_unavailable"],
+    ["a grant that was changed", "Bunker", "connection", widen],
+    ["a grant that was changed at the cosigner", "Cosigner", "connection", widen],
     ["a removed sequence number", "Bunker", "last_statement", () => null],
-    ["an altered audit record", "Bunker", "audit", (body) => body.replace(/"at_ms":(\d)/, (_, digit) => `"at_ms":${(Number(digit) % 9) + 1}`)],
+    ["an altered audit record", "Bunker", "audit", (body) => body.replace('"seq":1', '"seq":7')],
     ["a removed audit record", "Cosigner", "audit", () => null],
-    ["a sealed transport key of another connection", "Bunker", "transport", (body) => flip(body, "ciphertext")],
-  ];
+    ["an altered transport key", "Bunker", "transport", (body) => flip(body, "ciphertext")],
+  ].map(([name, className, kind, change, code = "storage_corrupt"]) => ({ name, className, kind, change, code }));
 
-  test.each(cases)("%s", async (_, className, kind, change) => {
-    const neighbour = await makeAccount(server);
-    const narrow = await RawApp.open(await account.connect({ kinds: [1] }));
-    await narrow.connect();
+  beforeAll(async () => {
+    for (const it of cases) {
+      it.account = await makeAccount(server);
+      it.app = await RawApp.open(it.account.bunker_url);
+      await it.app.connect();
+    }
     await server.stop();
-    const [file] = holderFiles(className, account.pubkey);
-    const [other] = holderFiles(className === "Bunker" ? "Cosigner" : "Bunker", account.pubkey);
-    tamper(file, kind, change ?? (() => rows(other).find(([of]) => of === kind)[2]));
+    for (const { className, kind, change, account } of cases) {
+      const [file] = holderFiles(className, account.pubkey);
+      tamper(file, kind, (body) => change(body, account.pubkey));
+    }
     await server.start();
+  });
 
-    const bad = await RawApp.open(account.bunker_url, app.secretKey).catch((error) => ({ error }));
-    if (!bad.error) await expectNoSignature(bad);
-    const good = await RawApp.open(neighbour.bunker_url);
-    await good.connect();
-    expect((await good.ask("sign_event", [note("not disturbed")])).reply.error).toBeUndefined();
-    await good.close();
-    expect(server.log()).toMatch(/storage_corrupt|hsm_unavailable/);
+  test.each(cases)("$name", async ({ app, account, code }) => {
+    const before = server.log().length;
+    const again = await RawApp.open(account.bunker_url, app.secretKey).catch(() => null);
+    // A holder that can't be woken opens no socket; the other one does, and then the request fails.
+    if (again) await expectNoSignature(again);
+    expect(server.log().slice(before)).toContain(`"code":"${code}"`);
+  });
+
+  test("the identity beside them signs on", async () => {
+    const again = await RawApp.open(account.bunker_url, app.secretKey);
+    await again.connect();
+    expect((await again.ask("sign_event", [note("not disturbed")])).reply.error).toBeUndefined();
+    await again.close();
   });
 
   function holderFiles(className, pubkey) {
@@ -150,29 +164,16 @@ describe("a record that was changed in storage stops the identity, with a reason
     });
   }
 
+  function storedShare(className, pubkey) {
+    return rows(holderFiles(className, pubkey)[0]).find(([kind]) => kind === "share")[2];
+  }
+
   async function expectNoSignature(bad) {
     const request = bad.request("sign_event", [note("must not be signed")]);
     const event = bad.event(request);
     bad.relay.send(["EVENT", event]);
     const ok = await bad.relay.ok(event.id);
-    if (ok.accepted) {
-      const { reply } = await bad.reply(request.id);
-      expect(reply.result).toBe("error");
-      expect(reply.error).not.toBe("");
-    } else {
-      expect(ok.reason).toMatch(/^error: /);
-    }
+    if (ok.accepted) expect((await bad.reply(request.id)).reply).toMatchObject({ result: "error", error: expect.stringMatching(/./) });
+    else expect(ok.reason).toMatch(/^error: /);
   }
-});
-
-test("an event that another key signed in the owner's name never becomes a grant", async () => {
-  // The device's own words are checked by every holder; the server's API only delivers them.
-  const stranger = new Peer();
-  const statement = finalizeEvent({ kind: 27433, created_at: nowS(), tags: [], content: "{}" }, stranger.secretKey);
-  const response = await fetch(`${server.url}/keys`, {
-    method: "POST",
-    headers: { "content-type": "application/json", authorization: "Bearer x" },
-    body: JSON.stringify({ statement, packages: { 1: "", 2: "" }, label: "" }),
-  });
-  expect(response.status).toBe(401);
 });
