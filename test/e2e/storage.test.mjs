@@ -147,7 +147,7 @@ describe("a record that was changed in storage stops the identity, with a reason
     const again = await RawApp.open(account.bunker_url, app.secretKey).catch(() => null);
     // A holder that can't be woken opens no socket; the other one does, and then the request fails.
     if (again) await expectNoSignature(again);
-    expect(server.log().slice(before)).toContain(`"code":"${code}"`);
+    await expect.poll(() => server.log().slice(before), { timeout: 30_000 }).toContain(`"code":"${code}"`);
   });
 
   test("the identity beside them signs on", async () => {
