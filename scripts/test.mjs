@@ -69,7 +69,7 @@ function cargo(kit, args, env = {}) {
 }
 
 function wasmTests(kit) {
-  return cargo(kit, ["test", "--locked", "-p", "frost-wasm-core", "--target", "wasm32-unknown-unknown"], {
+  return cargo(kit, ["test", "--locked", "-p", "frost-wasm-core", "--test", "wasm", "--target", "wasm32-unknown-unknown"], {
     CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER: kit.tools.wasmTestRunner,
   });
 }
