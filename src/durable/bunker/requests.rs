@@ -10,6 +10,7 @@ use bunker_core::{
     relay,
     session::{Answer, BunkerEffect, Ctx, Failure, Operation, Received, Step},
 };
+use tokio::sync::Semaphore;
 use worker::WebSocket;
 
 use super::Bunker;
@@ -20,16 +21,28 @@ use crate::{
     telemetry,
 };
 
+/// Operations that run at once. An app that opens its messages sends hundreds of requests, and gives up on those
+/// that are not OKed within seconds: so taking requests goes before working on them.
+const MAX_PERFORMING: usize = 4;
+
 /// Requests that are being answered now. In memory only: after an eviction none is.
-#[derive(Default)]
-pub(super) struct InFlight(RefCell<BTreeSet<EventId>>);
+pub(super) struct InFlight {
+    ids: RefCell<BTreeSet<EventId>>,
+    turns: Semaphore,
+}
+
+impl Default for InFlight {
+    fn default() -> Self {
+        Self { ids: RefCell::default(), turns: Semaphore::new(MAX_PERFORMING) }
+    }
+}
 
 /// Takes a request out of flight when it ends, however it ends.
 struct Landing<'a>(&'a InFlight, EventId);
 
 impl Drop for Landing<'_> {
     fn drop(&mut self) {
-        self.0.0.borrow_mut().remove(&self.1);
+        self.0.ids.borrow_mut().remove(&self.1);
     }
 }
 
@@ -96,6 +109,7 @@ impl Bunker {
     }
 
     async fn perform(&self, holder: &Holder, request: &Request, operation: Operation) -> Result<Answer, Failure> {
+        let _turn = self.in_flight.turns.acquire().await.map_err(|_| Failure::new("internal", "shutting down"))?;
         #[cfg(feature = "fault-injection")]
         crate::durable::faults::panic_if_arranged();
         let share = holder.share();
@@ -143,6 +157,6 @@ fn refusal(problem: &Problem) -> String {
 
 impl InFlight {
     fn take_off(&self, id: EventId) -> Option<Landing<'_>> {
-        self.0.borrow_mut().insert(id).then(|| Landing(self, id))
+        self.ids.borrow_mut().insert(id).then(|| Landing(self, id))
     }
 }
