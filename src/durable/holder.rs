@@ -348,6 +348,7 @@ impl From<bunker_core::session::StatementRefused> for Problem {
             It::NotTheOwner => (403, "not_the_owner"),
             It::OtherGroup => (422, "statement_invalid"),
             It::NotNewer { .. } => (409, "statement_not_newer"),
+            It::KeyOfTheGroup => (422, "statement_invalid"),
             It::WrongMoment => (409, "group_exists"),
             It::NotAHolder => (422, "statement_invalid"),
             It::ConnectionExists => (409, "connection_exists"),

@@ -25,6 +25,9 @@ use crate::{
     session::{Answer, Failure, Operation},
 };
 
+/// Length of a cosigner's reason in the record, in characters. Ours are shorter.
+const MAX_REFUSAL_CODE_CHARS: usize = 64;
+
 /// An operation that waits for the other holder. Holds secret nonces: never stored, dropped with the object.
 #[derive(Debug)]
 pub struct Pending(Waiting);
@@ -88,10 +91,9 @@ pub fn finish<R: RngCore + CryptoRng>(
     rng: &mut R,
 ) -> Result<Answer, Failure> {
     if let ContributionReply::Refused { code, text } = reply {
-        return Err(Failure {
-            code: format!("cosigner_refused:{code}"),
-            text: format!("the cosigner refused: {text}"),
-        });
+        // Another holder's words: bounded before they are recorded.
+        let code: String = code.chars().take(MAX_REFUSAL_CODE_CHARS).collect();
+        return Err(Failure::new(&format!("cosigner_refused:{code}"), format_args!("the cosigner refused: {text}")));
     }
     if !is_by_a_cosigner(share, &reply) {
         return Err(misbehaved("answered as another holder"));
@@ -219,10 +221,10 @@ fn blamed(share: &KeyShare, culprits: &[HolderIndex], what: &str) -> Failure {
     let role = |index: &HolderIndex| share.group().holder(*index).map(|holder| holder.role);
     let names: Vec<_> = culprits.iter().filter_map(role).map(|role: HolderRole| role.to_string()).collect();
     let names = names.join(", ");
-    Failure {
-        code: format!("holder_misbehaved:{names}"),
-        text: format!("holder {names} gave an invalid {what}; nothing was released"),
-    }
+    Failure::new(
+        &format!("holder_misbehaved:{names}"),
+        format_args!("holder {names} gave an invalid {what}; nothing was released"),
+    )
 }
 
 fn conversation(shared: &SharedX) -> ConversationKey {
@@ -242,13 +244,16 @@ fn cannot_decrypt(error: impl std::fmt::Display) -> Failure {
 }
 
 fn internal(error: impl std::fmt::Display) -> Failure {
-    Failure::new("internal", format_args!("the operation failed: {error}"))
+    Failure {
+        cause: Some(error.to_string()),
+        ..Failure::new("internal", "the operation failed inside the bunker; nothing was released; try again")
+    }
 }
 
 impl Failure {
     /// A failure with a stable code, and words for the person.
     pub fn new(code: &str, text: impl std::fmt::Display) -> Self {
-        Self { code: code.to_owned(), text: text.to_string() }
+        Self { code: code.to_owned(), text: text.to_string(), cause: None }
     }
 }
 

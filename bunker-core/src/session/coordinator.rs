@@ -66,6 +66,8 @@ pub struct Failure {
     pub code: String,
     /// What the app is told.
     pub text: String,
+    /// For the log only, where the fault is ours.
+    pub cause: Option<String>,
 }
 
 impl HolderState {

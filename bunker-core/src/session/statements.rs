@@ -1,6 +1,6 @@
 //! Owner statements at a holder: made once, in order, by the owner that came with the share.
 
-use frost_wasm_core::group::HolderIndex;
+use frost_wasm_core::group::{GroupPublic, HolderIndex};
 
 use super::{
     Mutation,
@@ -9,6 +9,7 @@ use super::{
 use crate::{
     audit::{Entry, Happening},
     grant::{Connection, ConnectionId, MAX_CONNECTIONS, Standing},
+    keys::PublicKey,
     statement::{Statement, Verb},
 };
 
@@ -35,6 +36,9 @@ pub enum StatementRefused {
     /// The group does not list this holder.
     #[error("the statement's group has no such holder")]
     NotAHolder,
+    /// The owner key, or a connection's transport key, is the group's own or one of its shares'.
+    #[error("an owner or transport key is a key of its own: never the group's, and never a share")]
+    KeyOfTheGroup,
     /// The connection exists.
     #[error("a connection with this id or transport key exists already; make a new one")]
     ConnectionExists,
@@ -61,6 +65,10 @@ impl HolderState {
         };
         if !public.holders.iter().any(|listed| listed.index == holder) {
             return Err(StatementRefused::NotAHolder);
+        }
+        // An app that may sign anything could otherwise sign statements.
+        if is_key_of(public, statement.owner()) {
+            return Err(StatementRefused::KeyOfTheGroup);
         }
         let mut state = Self::new(Identity {
             statement: statement.event().clone(),
@@ -99,6 +107,10 @@ impl HolderState {
                 if is_taken {
                     return Err(StatementRefused::ConnectionExists);
                 }
+                // A share as transport key: a partial ECDH would be its own transport secret.
+                if is_key_of(&self.identity.public, &grant.transport_pubkey) {
+                    return Err(StatementRefused::KeyOfTheGroup);
+                }
                 if self.connections.len() >= MAX_CONNECTIONS {
                     return Err(StatementRefused::TooManyConnections);
                 }
@@ -128,4 +140,10 @@ impl HolderState {
         mutations.push(self.audit_entry(now_ms, entry));
         mutations
     }
+}
+
+fn is_key_of(public: &GroupPublic, key: &PublicKey) -> bool {
+    let is_share =
+        public.holders.iter().any(|holder| holder.verifying_share.to_bytes().get(1..) == Some(key.as_bytes()));
+    is_share || public.pubkey.as_bytes() == key.as_bytes()
 }

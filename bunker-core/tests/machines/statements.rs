@@ -3,12 +3,15 @@
 use bunker_core::{
     event::{Event, EventError, Template},
     grant::{ConnectionId, MAX_CONNECTIONS, MAX_LABEL_BYTES, Standing},
-    keys::TransportSecret,
+    keys::{PublicKey, TransportSecret},
     policy::PolicyError,
     session::{HolderState, StatementRefused},
     statement::{STATEMENT_KIND, Statement, StatementError, Verb},
 };
-use frost_wasm_core::group::GroupId;
+use frost_wasm_core::{
+    frost::keygen,
+    group::{GroupId, HolderRole},
+};
 use serde_json::{Value, json};
 
 use crate::world::{EVERYTHING, Undelivered, World, index, split};
@@ -328,4 +331,32 @@ fn a_statements_content_has_these_bytes() {
         "c0".repeat(16)
     );
     assert_eq!(statement.event().content, expected);
+}
+
+#[test]
+fn attack_5_a_share_or_the_groups_key_is_no_transport_key() {
+    let mut world = World::new();
+    let public = world.bunker.state.identity().public.clone();
+    let shares = public.holders.iter().map(|holder| holder.verifying_share.to_bytes()[1..].try_into().unwrap());
+    for key in shares.chain([*public.pubkey.as_bytes()]) {
+        let (mut grant, _) = world.new_grant(EVERYTHING, None);
+        grant.transport_pubkey = PublicKey::from_bytes(key);
+        let statement = world.statement(&Verb::Grant(grant));
+        assert_eq!(refused(&mut world, &statement), StatementRefused::KeyOfTheGroup);
+    }
+}
+
+#[test]
+fn attack_16_the_groups_own_key_cannot_be_its_owner() {
+    let mut world = World::new();
+    let secret = keygen::fresh_secret(&mut world.rng);
+    let owner = TransportSecret::from_secret(&secret).unwrap();
+    let holders = [HolderRole::Bunker, HolderRole::Cosigner, HolderRole::Recovery];
+    let holders: Vec<_> = holders.into_iter().zip(1..).map(|(role, n)| (index(n), role)).collect();
+    let group = GroupId::random(&mut world.rng);
+    let (public, _) = keygen::split(secret, group, &holders, 2, &mut world.rng).unwrap();
+    let template = Statement::template(group, 1, &Verb::CreateGroup(public), world.now_s());
+    let statement = Statement::verify(template.sign_with(&owner, &mut world.rng).unwrap()).unwrap();
+    let refused = HolderState::create(&statement, index(1), world.now_s() * 1000).unwrap_err();
+    assert_eq!(refused, StatementRefused::KeyOfTheGroup);
 }

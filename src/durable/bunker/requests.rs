@@ -94,6 +94,9 @@ impl Bunker {
             }
             BunkerEffect::Perform(admission, operation) => {
                 let outcome = self.perform(holder, request, operation).await;
+                if let Err(Failure { cause: Some(cause), code, .. }) = &outcome {
+                    telemetry::failure(code, cause);
+                }
                 let mut rng = platform::rng();
                 let ctx = &mut Ctx { now_ms: platform::now_ms(), rng: &mut rng };
                 let (transport, conversation) = (&request.transport, &request.conversation);
