@@ -5,10 +5,13 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { built } from "../../scripts/setup/build.mjs";
 import { ask, askVerbatim, expectProblem, workerLog } from "../support/api.mjs";
 import { Device, freshId } from "../support/device.mjs";
+import { RelaySocket } from "../support/relay-socket.mjs";
 import { startServer } from "../support/server.mjs";
 
 /** Longest body, in bytes. */
 const BODY_MAX = 65_536;
+/** Sockets of one relay. */
+const SOCKETS_MAX = 256;
 const NIP11 = { accept: "application/nostr+json" };
 /** What the objects answer to among themselves. */
 const INTERNAL = ["/provision", "/deliver", "/describe", "/connections", "/activity", "/contribute"];
@@ -111,6 +114,18 @@ describe("what anybody may ask", () => {
     expect(described.headers.get("access-control-allow-credentials")).toBeNull();
     expect(described.body.supported_nips).toEqual(expect.arrayContaining([1, 11, 46]));
     expectProblem(await ask(server, "GET", `/relay/${bunkerId()}`), 426, "upgrade_required");
+  });
+
+  test("the relay's description can be asked for with HEAD", async () => {
+    const { status, headers } = await ask(server, "HEAD", `/relay/${bunkerId()}`, { headers: NIP11 });
+    expect([status, headers.get("content-type")]).toEqual([200, "application/nostr+json"]);
+  });
+
+  test("what the relay's object refuses is a problem as well: one socket too many", async () => {
+    const sockets = await Promise.all(Array.from({ length: SOCKETS_MAX }, () => RelaySocket.open(otherKey.relay)));
+    const refused = await askVerbatim(server, "GET", new URL(otherKey.relay).pathname, UPGRADE);
+    await Promise.all(sockets.map((socket) => socket.close()));
+    expectProblem(refused, 503, "too_many_sockets");
   });
 
   test("no answer opens the API to pages of another origin", async () => {
@@ -272,6 +287,10 @@ test("no group, relay address, query, token or password is in the Worker's log",
   for (const secret of [bunkerId(), key.group, "424242", owner.token, owner.password]) {
     expect(workerLog(server)).not.toContain(secret);
   }
+});
+
+test("a bunker id that is no text is one that nobody made", async () => {
+  expectProblem(await askVerbatim(server, "GET", "/relay/%ff%fe", NIP11), 404, "not_found");
 });
 
 test("a bunker id that nobody made names no object into existence", async () => {

@@ -254,7 +254,9 @@ describe("a whole key is refused", () => {
 
   test.each([
     [["username"]],
+    [["password"]],
     [["owner_pubkey"]],
+    [["owner_blob"]],
     [["kdf"]],
     [["kdf", "salt"]],
     [["nsec"]],
@@ -267,6 +269,7 @@ describe("a whole key is refused", () => {
   });
 
   test.each([
+    [["label"]],
     [["packages"]],
     [["packages", "1"]],
     [["packages", "2"]],
@@ -279,6 +282,7 @@ describe("a whole key is refused", () => {
     [["nsec"]],
     [["secret_key"]],
     [["packages", "nsec"]],
+    [["statement", "nsec"]],
   ])("in %j of POST /keys", async (fields) => {
     const before = (await stranger.ask("GET", "/keys")).body;
     await expectRefused(await stranger.ask("POST", "/keys", { json: setAt(stranger.keyBody(), fields, nsec) }));
