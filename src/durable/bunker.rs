@@ -5,6 +5,8 @@
 //! come between. Only the cosigner's contribution is waited for; what waits (the nonces) is in memory alone and is
 //! gone if the object is evicted, and the client's next attempt begins with fresh ones.
 
+#![allow(missing_docs)] // of the functions that the object's macro makes
+
 mod queries;
 mod requests;
 
@@ -49,7 +51,7 @@ impl DurableObject for Bunker {
 
     async fn fetch(&self, mut request: Request) -> worker::Result<Response> {
         let path = request.path();
-        if path.starts_with("/relay/") && request.method() == Method::Get {
+        if path.starts_with("/relay/") && matches!(request.method(), Method::Get | Method::Head) {
             return match self.open_relay(&request).await {
                 Ok(response) => Ok(response),
                 Err(problem) => rpc::answer::<()>(Err(problem)),

@@ -5,6 +5,8 @@
 //! nothing signed that no app asked for. The record is committed before the contribution leaves. Judging and
 //! committing happen without a wait in between.
 
+#![allow(missing_docs)] // of the functions that the object's macro makes
+
 use bunker_core::{
     event::Event,
     joint::{self, ContributionReply, ContributionRequest},

@@ -135,9 +135,15 @@ impl BunkerClient {
     /// Hands over a client's socket, or its question for the relay's information document.
     ///
     /// # Errors
-    /// When the object can't be reached.
+    /// When the object can't be reached, or why it refuses.
     pub async fn relay(&self, request: Request) -> Result<Response, Problem> {
-        self.0.fetch_with_request(request).await.map_err(unreachable)
+        let mut response = self.0.fetch_with_request(request).await.map_err(unreachable)?;
+        let status = response.status_code();
+        if status < 400 {
+            return Ok(response);
+        }
+        let text = response.text().await.map_err(unreachable)?;
+        Err(Problem::from_wire(status, text.as_bytes()))
     }
 }
 

@@ -3,6 +3,7 @@
 //! What is wrong with a body is told without quoting it: bodies carry login secrets.
 
 use axum::extract::{FromRequest, Request};
+use bunker_core::nip19::decode_nsec;
 use http::{HeaderMap, header};
 use serde::de::DeserializeOwned;
 use serde_json::error::Category;
@@ -11,6 +12,9 @@ use crate::problem::Problem;
 
 /// Longest body, in bytes. The largest of ours is a `POST /keys` with ten holders: under 8 KiB.
 pub const BODY_MAX_BYTES: usize = 64 * 1024;
+
+/// Length of an nsec: prefix, separator, 32 bytes in base 32, checksum (NIP-19).
+const NSEC_CHARS: usize = 63;
 
 /// A JSON body, parsed into `T`.
 #[derive(Debug)]
@@ -33,8 +37,24 @@ impl<S: Sync, T: DeserializeOwned> FromRequest<S> for JsonBody<T> {
         // A body that breaks off mid-way is told from one that is too long by what was announced
         // only; both end here before anything is parsed.
         let bytes = axum::body::to_bytes(request.into_body(), BODY_MAX_BYTES).await.map_err(|_| too_large())?;
+        if holds_secret_key(&bytes) {
+            return Err(Problem::new(
+                422,
+                "secret_key_refused",
+                "There is a secret key (nsec) in this request. It was not read or kept, but treat the key as shown to a server. Keys are split on your device: use the passport client.",
+            ));
+        }
         serde_json::from_slice(&bytes).map(Self).map_err(|error| not_as_expected(&error))
     }
+}
+
+/// Whether an nsec stands anywhere in a body: pasted into a label or a password field by mistake. It protects
+/// people, not the server: whoever means to send a key can spell it differently.
+fn holds_secret_key(body: &[u8]) -> bool {
+    body.windows(NSEC_CHARS).any(|window| {
+        let looks_like_one = window.get(..5).is_some_and(|start| start.eq_ignore_ascii_case(b"nsec1"));
+        looks_like_one && std::str::from_utf8(window).is_ok_and(|text| decode_nsec(text).is_ok())
+    })
 }
 
 fn is_json(headers: &HeaderMap) -> bool {
@@ -84,6 +104,18 @@ mod tests {
 
     fn refusal(json: &str) -> Problem {
         not_as_expected(&serde_json::from_str::<TokenRequest>(json).unwrap_err())
+    }
+
+    #[test]
+    fn an_nsec_is_found_anywhere_in_a_body_and_an_npub_is_none() {
+        let nsec = "nsec1vl029mgpspedva04g90vltkh6fvh240zqtv9k0t9af8935ke9laqsnlfe5";
+        for body in [nsec.to_owned(), nsec.to_uppercase(), format!(r#"{{"label":"my key {nsec}."}}"#)] {
+            assert!(holds_secret_key(body.as_bytes()), "{body}");
+        }
+        let npub = "npub10elfcs4fr0l0r8af98jlmgdh9c8tcxjvz9qkw038js35mp4dma8qzvjptg";
+        for body in [npub, "", "nsec1", &nsec.replace("vl0", "vl9"), &nsec[..62]] {
+            assert!(!holds_secret_key(body.as_bytes()), "{body}");
+        }
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! is for the object, which holds the protocol.
 
 use axum::body::Body;
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, Request, State};
 use axum::response::Response;
 use http::{HeaderMap, header};
@@ -34,11 +35,13 @@ const NIP11: &str = "application/nostr+json";
 #[worker::send]
 pub async fn relay(
     State(app): State<App>,
-    Path(bunker_id): Path<String>,
+    bunker_id: Result<Path<String>, PathRejection>,
     request: Request,
 ) -> Result<Response, Problem> {
     let routing_key = app.config().secret(SecretName::RoutingKey);
-    let group = group_of(routing_key, &bunker_id)
+    let group = bunker_id
+        .ok()
+        .and_then(|Path(bunker_id)| group_of(routing_key, &bunker_id))
         .ok_or_else(|| Problem::not_found("There is no such relay. Copy the bunker URL again."))?;
     if !is_for_the_relay(request.headers()) {
         return Err(Problem::new(
