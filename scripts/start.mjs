@@ -11,6 +11,8 @@ import { DEV_STATE } from "./setup/paths.mjs";
 import { ensureVars } from "./setup/vars.mjs";
 
 const DEFAULT_PORT = 8787;
+/** How often to look whether whoever started this is still there, in milliseconds. */
+const PARENT_LOOK_MS = 500;
 
 await main(async () => {
   const port = readPort(process.env.PORT);
@@ -23,12 +25,14 @@ await main(async () => {
 
   const server = startDevServer({ node: kit.node, port, worker, state: DEV_STATE });
   let asked = false;
-  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) {
-    process.on(signal, () => {
-      asked = true;
-      void server.stop();
-    });
-  }
+  const stop = () => {
+    asked = true;
+    void server.stop();
+  };
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, stop);
+  // npm runs this through a shell, which dies of a signal without passing it on.
+  const parent = process.ppid;
+  setInterval(() => process.ppid !== parent && stop(), PARENT_LOOK_MS).unref();
   try {
     const answer = await server.ready();
     await greet(server.url, port, answer);
