@@ -14,6 +14,9 @@ const DEFAULT_PORT = 8787;
 /** How often to look whether whoever started this is still there, in milliseconds. */
 const PARENT_LOOK_MS = 500;
 
+// npm runs this through a shell, which dies of a signal without passing it on.
+const parent = process.ppid;
+
 await main(async () => {
   const port = readPort(process.env.PORT);
   await requireFreePort(port);
@@ -22,6 +25,7 @@ await main(async () => {
   const worker = await buildWorker(kit);
   await applyMigrations(kit.node, DEV_STATE);
   await requireFreePort(port);
+  if (process.ppid !== parent) return 1;
 
   const server = startDevServer({ node: kit.node, port, worker, state: DEV_STATE });
   let asked = false;
@@ -30,8 +34,6 @@ await main(async () => {
     void server.stop();
   };
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, stop);
-  // npm runs this through a shell, which dies of a signal without passing it on.
-  const parent = process.ppid;
   setInterval(() => process.ppid !== parent && stop(), PARENT_LOOK_MS).unref();
   try {
     const answer = await server.ready();

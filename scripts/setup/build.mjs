@@ -42,8 +42,10 @@ export async function buildWorker(kit, flavour = "product") {
   const { outDir, features } = FLAVOURS[flavour];
   const stamp = stampFile(flavour);
   const last = existsSync(stamp) ? JSON.parse(readFileSync(stamp, "utf8")) : null;
-  if (last && existsSync(inRoot(outDir, "index_bg.wasm")) && last.inputs === fingerprint(last.sources)) {
-    return built(flavour);
+  if (last && existsSync(inRoot(outDir, "index_bg.wasm"))) {
+    const there = built(flavour);
+    // The stamp may be another clone's, when they share cargo's target folder.
+    if (last.wasmSha256 === there.wasmSha256 && last.inputs === fingerprint(last.sources)) return there;
   }
   // Taken before the build: a file changed during it makes the next build run again.
   const before = fingerprint(last?.sources ?? []);
@@ -56,8 +58,9 @@ export async function buildWorker(kit, flavour = "product") {
   const sources = compilerInputs();
   const same = JSON.stringify(sources) === JSON.stringify(last?.sources ?? null);
   mkdirSync(dirname(stamp), { recursive: true });
-  writeFileSync(stamp, JSON.stringify({ inputs: same ? before : fingerprint(sources), sources }));
-  return built(flavour);
+  const result = built(flavour);
+  writeFileSync(stamp, JSON.stringify({ inputs: same ? before : fingerprint(sources), sources, wasmSha256: result.wasmSha256 }));
+  return result;
 }
 
 /**
