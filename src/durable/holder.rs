@@ -115,19 +115,14 @@ impl Holder {
     async fn wake(object: &State, env: &Env, role: HolderRole) -> Result<Option<Self>, Problem> {
         let config = config(env)?;
         let store = Store::open(object)?;
-        let Some(stored) = store.load()? else {
-            return Ok(None);
-        };
-        let SealedShare { kek_id, wrapped_dek, .. } = &stored.share;
-        let wrapped = WrappedDek { kek_id: kek_id.clone(), wrapped: wrapped_dek.clone() };
+        let Some(sealed) = store.share()? else { return Ok(None) };
+        let wrapped = WrappedDek { kek_id: sealed.kek_id.clone(), wrapped: sealed.wrapped_dek.clone() };
         let dek = hsm::for_holder(&config, role)?.unwrap_dek(&wrapped).await?;
-        // The wait let others in: what they stored is read now, after it.
-        let Some(stored) = store.load()? else {
-            return Ok(None);
-        };
-        let identity = stored.state.identity();
-        let share = stored.share.open(&dek, &identity.public, identity.holder).map_err(damaged)?;
-        Ok(Some(Self::new(stored.state, share, dek, store)))
+        // Read after the wait, which may have let others in.
+        let state = store.load()?;
+        let identity = state.identity();
+        let share = sealed.open(&dek, &identity.public, identity.holder).map_err(damaged)?;
+        Ok(Some(Self::new(state, share, dek, store)))
     }
 
     async fn make(
@@ -332,12 +327,6 @@ impl From<StoreError> for Problem {
             StoreError::Failed(cause) => Self::unavailable(cause),
             StoreError::Corrupt { what, cause } => damaged(format!("{what}: {cause}")),
         }
-    }
-}
-
-impl From<bunker_core::statement::StatementError> for Problem {
-    fn from(error: bunker_core::statement::StatementError) -> Self {
-        Self::invalid("statement_invalid", format!("The statement can't be taken: {error}."))
     }
 }
 

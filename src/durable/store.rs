@@ -54,12 +54,6 @@ pub(super) struct Row {
     body: String,
 }
 
-/// What a holder was when it was last active.
-pub(super) struct Stored {
-    pub(super) state: HolderState,
-    pub(super) share: SealedShare,
-}
-
 #[derive(Serialize, Deserialize)]
 struct IdentityRow {
     statement: Event,
@@ -78,16 +72,21 @@ impl Store {
         Ok(store)
     }
 
-    /// Reads everything a holder needs; `None` when nothing was ever stored.
-    pub(super) fn load(&self) -> Result<Option<Stored>, StoreError> {
-        let Some(row) = self.one::<IdentityRow>("identity", "")? else {
-            return Ok(None);
-        };
-        let identity = identity(row).map_err(|cause| corrupt("identity", cause))?;
-        let share = self.one("share", "")?.ok_or_else(|| corrupt("share", "missing"))?;
-        let mut state = HolderState::new(identity);
+    /// The holder's sealed share; `None` when nothing was ever stored.
+    pub(super) fn share(&self) -> Result<Option<SealedShare>, StoreError> {
+        match self.one("share", "")? {
+            Some(share) => Ok(Some(share)),
+            None if self.run("SELECT key, body FROM record LIMIT 1", Vec::new())?.is_empty() => Ok(None),
+            None => Err(corrupt("share", "missing")),
+        }
+    }
+
+    /// What a holder was when it was last active, every statement verified again.
+    pub(super) fn load(&self) -> Result<HolderState, StoreError> {
+        let row = self.one::<IdentityRow>("identity", "")?.ok_or_else(|| corrupt("identity", "missing"))?;
+        let mut state = HolderState::new(identity(row).map_err(|cause| corrupt("identity", cause))?);
         self.replay(&mut state)?;
-        Ok(Some(Stored { state, share }))
+        Ok(state)
     }
 
     /// Writes the rows of one step, all or none.

@@ -15,7 +15,7 @@ use crate::problem::Problem;
 /// # Errors
 /// `statement_invalid` with the reason, or `statement_not_by_owner`.
 pub fn read(event: Event, owner: &PublicKey) -> Result<Statement, Problem> {
-    let statement = Statement::verify(event).map_err(|error| refused(&error))?;
+    let statement = Statement::verify(event)?;
     if statement.owner() == owner {
         Ok(statement)
     } else {
@@ -45,8 +45,10 @@ pub fn misplaced() -> Problem {
     )
 }
 
-fn refused(error: &StatementError) -> Problem {
-    Problem::invalid("statement_invalid", format!("Make and sign the statement anew: {error}."))
+impl From<StatementError> for Problem {
+    fn from(error: StatementError) -> Self {
+        Self::invalid("statement_invalid", format!("Make and sign the statement anew: {error}."))
+    }
 }
 
 #[cfg(test)]

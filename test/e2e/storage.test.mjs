@@ -120,6 +120,7 @@ describe("a record that was changed in storage stops the identity, with a reason
     ["a share with a flipped byte", "Bunker", "share", (body) => flip(body, "ciphertext")],
     ["a share put in from the other holder", "Cosigner", "share", (_, pubkey) => storedShare("Bunker", pubkey), "hsm_unavailable"],
     ["a data key that was wrapped by another KEK", "Bunker", "share", (body) => body.replace("simulator:bunker:", "simulator:cosigner:"), "hsm_unavailable"],
+    ["a removed share", "Cosigner", "share", () => null],
     ["a grant that was changed", "Bunker", "connection", widen],
     ["a grant that was changed at the cosigner", "Cosigner", "connection", widen],
     ["a removed sequence number", "Bunker", "last_statement", () => null],
