@@ -9,6 +9,7 @@ pub mod cosigner;
 #[cfg(feature = "fault-injection")]
 pub mod faults;
 mod holder;
+mod problems;
 pub mod rpc;
 mod sockets;
 mod store;

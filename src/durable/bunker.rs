@@ -100,14 +100,7 @@ impl DurableObject for Bunker {
     }
 
     async fn alarm(&self) -> worker::Result<Response> {
-        let failed = |problem: Problem| {
-            telemetry::failure(problem.code(), problem.cause().unwrap_or_default());
-            worker::Error::RustError(problem.code().to_owned())
-        };
-        if let Some(holder) = self.slot.get(&self.state, &self.env, HolderRole::Bunker).await.map_err(failed)? {
-            holder.forget(&self.state).await.map_err(failed)?;
-        }
-        Response::empty()
+        self.slot.forget(&self.state, &self.env, HolderRole::Bunker).await
     }
 }
 

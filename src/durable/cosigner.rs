@@ -20,7 +20,7 @@ use super::{
     holder::{Holder, Slot},
     rpc::{self, Route, ShareDelivery},
 };
-use crate::{platform, problem::Problem, telemetry};
+use crate::{platform, problem::Problem};
 
 /// One holder of one group, under its own KEK.
 #[durable_object]
@@ -50,10 +50,7 @@ impl DurableObject for Cosigner {
     }
 
     async fn alarm(&self) -> worker::Result<Response> {
-        if let Some(holder) = self.slot.get(&self.state, &self.env, HolderRole::Cosigner).await.map_err(failed)? {
-            holder.forget(&self.state).await.map_err(failed)?;
-        }
-        Response::empty()
+        self.slot.forget(&self.state, &self.env, HolderRole::Cosigner).await
     }
 }
 
@@ -105,9 +102,4 @@ fn judge_and_contribute(holder: &Holder, request: ContributionRequest) -> Result
                 .or_else(|error| Ok(refused("contribution_failed", error.to_string())))
         }
     }
-}
-
-fn failed(problem: Problem) -> worker::Error {
-    telemetry::failure(problem.code(), problem.cause().unwrap_or_default());
-    worker::Error::RustError(problem.code().to_owned())
 }

@@ -21,12 +21,15 @@ use bunker_core::{
 use frost_wasm_core::{
     group::{GroupPublic, HolderIndex, HolderRole},
     provision::{ReceivingKey, SHARE_PURPOSE, TRANSPORT_PURPOSE},
-    sealed::{Dek, Label, SealError, SealedBytes, SealedShare},
+    sealed::{Dek, Label, SealedBytes, SealedShare},
     share::KeyShare,
 };
-use worker::{Env, State};
+use worker::{Env, Response, State};
 
-use super::store::{Row, Store, StoreError};
+use super::{
+    problems::{bad_package, damaged, failed, sealing},
+    store::{Row, Store, StoreError},
+};
 use crate::{
     config::Config,
     hsm::{self, Hsm, WrappedDek},
@@ -74,6 +77,14 @@ impl Slot {
     pub(super) async fn require(&self, object: &State, env: &Env, role: HolderRole) -> Result<Rc<Holder>, Problem> {
         let absent = || Problem::not_found("There is no such identity here. Check its id.");
         self.get(object, env, role).await?.ok_or_else(absent)
+    }
+
+    /// Has the holder forget requests that can't come again, when the object's alarm rings.
+    pub(super) async fn forget(&self, object: &State, env: &Env, role: HolderRole) -> worker::Result<Response> {
+        if let Some(holder) = self.get(object, env, role).await.map_err(failed)? {
+            holder.forget(object).await.map_err(failed)?;
+        }
+        Response::empty()
     }
 
     /// Becomes a holder by the owner's statement and a package sealed to this role. Again is no error.
@@ -304,50 +315,5 @@ pub(super) fn index_of(public: &GroupPublic, role: HolderRole) -> Result<HolderI
             "custody_unsupported",
             "This server holds 2-of-n groups with one bunker and one cosigner share. Split the key that way.",
         )),
-    }
-}
-
-fn bad_package(error: impl std::fmt::Display) -> Problem {
-    let detail = format!("A package for this holder does not open: {error}. Seal it to the keys of GET /holders.");
-    Problem::invalid("package_invalid", detail)
-}
-
-fn sealing(error: SealError) -> Problem {
-    Problem::internal(format!("sealing failed: {error}"))
-}
-
-fn damaged(cause: impl std::fmt::Display) -> Problem {
-    let detail = "What is stored for this identity is damaged, so nothing is answered. Restore it from a backup.";
-    Problem::new(500, "storage_corrupt", detail).caused_by(cause.to_string())
-}
-
-impl From<StoreError> for Problem {
-    fn from(error: StoreError) -> Self {
-        match error {
-            StoreError::Failed(cause) => Self::unavailable(cause),
-            StoreError::Corrupt { what, cause } => damaged(format!("{what}: {cause}")),
-        }
-    }
-}
-
-impl From<bunker_core::session::StatementRefused> for Problem {
-    fn from(refused: bunker_core::session::StatementRefused) -> Self {
-        use bunker_core::session::StatementRefused as It;
-        let (status, code) = match refused {
-            It::NotTheOwner => (403, "not_the_owner"),
-            It::OtherGroup => (422, "statement_invalid"),
-            It::NotNewer { .. } => (409, "statement_not_newer"),
-            It::KeyOfTheGroup => (422, "statement_invalid"),
-            It::WrongMoment => (409, "group_exists"),
-            It::NotAHolder => (422, "statement_invalid"),
-            It::ConnectionExists => (409, "connection_exists"),
-            It::NoSuchConnection => (404, "not_found"),
-            It::TooManyConnections => (409, "too_many_connections"),
-        };
-        let mut detail = refused.to_string();
-        if let Some(first) = detail.get(..1).map(str::to_uppercase) {
-            detail.replace_range(..1, &first);
-        }
-        Self::new(status, code, detail + ".")
     }
 }

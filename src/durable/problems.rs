@@ -1,0 +1,59 @@
+//! What goes wrong in an object, as the Worker passes it on.
+
+use bunker_core::session::StatementRefused;
+use frost_wasm_core::sealed::SealError;
+
+use super::store::StoreError;
+use crate::{problem::Problem, telemetry};
+
+pub(super) fn bad_package(error: impl std::fmt::Display) -> Problem {
+    let detail = format!("A package for this holder does not open: {error}. Seal it to the keys of GET /holders.");
+    Problem::invalid("package_invalid", detail)
+}
+
+pub(super) fn sealing(error: SealError) -> Problem {
+    Problem::internal(format!("sealing failed: {error}"))
+}
+
+pub(super) fn damaged(cause: impl std::fmt::Display) -> Problem {
+    let detail =
+        "What is stored for this identity is damaged, so nothing is answered. Ask the operator to look into it.";
+    Problem::new(500, "storage_corrupt", detail).caused_by(cause.to_string())
+}
+
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Failed(cause) => Self::unavailable(cause),
+            StoreError::Corrupt { what, cause } => damaged(format!("{what}: {cause}")),
+        }
+    }
+}
+
+impl From<StatementRefused> for Problem {
+    fn from(refused: StatementRefused) -> Self {
+        use StatementRefused as It;
+        let (status, code) = match refused {
+            It::NotTheOwner => (403, "not_the_owner"),
+            It::OtherGroup => (422, "statement_invalid"),
+            It::NotNewer { .. } => (409, "statement_not_newer"),
+            It::KeyOfTheGroup => (422, "statement_invalid"),
+            It::WrongMoment => (409, "group_exists"),
+            It::NotAHolder => (422, "statement_invalid"),
+            It::ConnectionExists => (409, "connection_exists"),
+            It::NoSuchConnection => (404, "not_found"),
+            It::TooManyConnections => (409, "too_many_connections"),
+        };
+        let mut detail = refused.to_string();
+        if let Some(first) = detail.get(..1).map(str::to_uppercase) {
+            detail.replace_range(..1, &first);
+        }
+        Self::new(status, code, detail + ".")
+    }
+}
+
+/// Logs a problem where nobody waits for an answer, and tells the platform to try again.
+pub(super) fn failed(problem: Problem) -> worker::Error {
+    telemetry::failure(problem.code(), problem.cause().unwrap_or(problem.detail()));
+    worker::Error::RustError(problem.code().to_owned())
+}
