@@ -6,6 +6,8 @@
 import { matchFilters } from "nostr-tools";
 import { WebSocketServer } from "ws";
 
+process.stdin.resume().on("close", () => process.exit()); // when the benchmark ends, however it ends
+
 const server = new WebSocketServer({ host: "127.0.0.1", port: 0 });
 server.on("listening", () => console.log(`ws://127.0.0.1:${server.address().port}`));
 

@@ -55,7 +55,7 @@ async function startPassport() {
 
 /** Starts one of the programs here and returns the line it prints when it is ready. */
 async function startChild(script, ...args) {
-  const child = spawn(process.execPath, [inRoot("bench", script), ...args], { stdio: ["ignore", "pipe", "inherit"] });
+  const child = spawn(process.execPath, [inRoot("bench", script), ...args], { stdio: ["pipe", "pipe", "inherit"] });
   ends.push(() => child.kill());
   const lines = createInterface({ input: child.stdout });
   for await (const line of lines) {

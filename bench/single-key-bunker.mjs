@@ -4,6 +4,8 @@
  */
 import NDK, { NDKNip46Backend, NDKPrivateKeySigner } from "@nostr-dev-kit/ndk";
 
+process.stdin.resume().on("close", () => process.exit()); // when the benchmark ends, however it ends
+
 const relay = process.argv[2];
 const ndk = new NDK({ explicitRelayUrls: [relay], enableOutboxModel: false });
 await ndk.connect();

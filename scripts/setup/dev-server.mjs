@@ -1,11 +1,11 @@
 /**
  * One `wrangler dev` with its children, as a thing that is started, awaited and
- * ended. It runs in a process group of its own, so that nothing outlives it:
- * wrangler starts a second Node.js, workerd and esbuild.
+ * ended. It runs in a process group of its own, so that nothing of it is left
+ * over: wrangler starts a second Node.js, workerd and esbuild.
  */
 import { spawn } from "node:child_process";
 import { connect } from "node:net";
-import { ROOT } from "./paths.mjs";
+import { ROOT, inRoot } from "./paths.mjs";
 import { SetupError } from "./process.mjs";
 import { WRANGLER_ENV, devArgs } from "./wrangler.mjs";
 
@@ -48,14 +48,17 @@ export function startDevServer({ node, output = "inherit", ...server }) {
       resolve(code);
     });
   });
+  const keeper = keep(node, child.pid);
   const kill = async () => {
+    keeper.kill();
     signalGroup(child.pid, "SIGKILL");
     await exited;
   };
   const stop = async () => {
-    if (ended) return;
-    child.kill("SIGTERM");
-    await Promise.race([exited, pause(STOP_LIMIT_MS)]);
+    if (!ended) {
+      child.kill("SIGTERM");
+      await Promise.race([exited, pause(STOP_LIMIT_MS)]);
+    }
     await kill(); // whatever is left of the group
   };
   return { url, pid: child.pid, exited, ready: () => firstAnswer(url, () => ended), stop, kill };
@@ -92,6 +95,17 @@ async function firstAnswer(url, hasEnded) {
     }
   }
   throw new Error(hasEnded() ? "wrangler dev ended while starting; its log says why." : `No answer from ${url} in ${START_LIMIT_MS / 1000} s.`);
+}
+
+/** Watches over a group from outside, for the case that this process is killed. */
+function keep(node, group) {
+  const keeper = spawn(node, [inRoot("scripts/setup/keeper.mjs"), String(group)], {
+    stdio: ["pipe", "ignore", "ignore"],
+    detached: true,
+  });
+  keeper.unref();
+  keeper.stdin.unref();
+  return keeper;
 }
 
 function signalGroup(pid, signal) {
