@@ -89,6 +89,7 @@ function buildEnv({ env, tools }) {
   return {
     ...env,
     CARGO_TARGET_DIR: WORKER_TARGET,
+    RUST_BACKTRACE: "0",
     RUSTC_BOOTSTRAP: "1",
     CARGO_UNSTABLE_BUILD_STD: "std,panic_unwind",
     RUSTFLAGS: "-Cpanic=unwind",

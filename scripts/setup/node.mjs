@@ -6,7 +6,7 @@
  */
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { createHash } from "node:crypto";
-import { SetupError, probe, run, step } from "./process.mjs";
+import { SetupError, install, probe, step } from "./process.mjs";
 import { inRoot } from "./paths.mjs";
 
 /** Oldest Node.js that can run these scripts: they use nothing newer. */
@@ -41,7 +41,12 @@ async function ensurePackages() {
     throw new SetupError("npm is missing.", "It comes with Node.js from https://nodejs.org (Debian: apt-get install npm).");
   }
   await step("Installing npm packages (about half a minute, once)", () =>
-    run(command, [...before, "ci", "--no-audit", "--no-fund"], { cwd: inRoot() }),
+    install(
+      "npm fetches the packages of package-lock.json from its registry: check the network and run this again.",
+      command,
+      [...before, "ci", "--no-audit", "--no-fund"],
+      { cwd: inRoot() },
+    ),
   );
   writeFileSync(STAMP, wanted);
 }

@@ -121,6 +121,20 @@ export async function probe(...args) {
 }
 
 /**
+ * Like {@link run}, for what installs something: a failure tells what to do about it.
+ * @param {string} remedy
+ * @param {Parameters<typeof run>} args
+ */
+export async function install(remedy, ...args) {
+  try {
+    return await run(...args);
+  } catch (error) {
+    if (!(error instanceof CommandError)) throw error;
+    throw new SetupError(`${lastLines(error.output)}\n\n  ${error.message}`, remedy);
+  }
+}
+
+/**
  * The outermost layer of every script: runs it and turns what went wrong into
  * a readable message and an exit code.
  * @param {() => Promise<number|void>} script returns the exit code; nothing means 0
@@ -133,10 +147,13 @@ export async function main(script) {
     if (error instanceof SetupError) {
       console.error(`\n✗ ${error.message}\n  ${error.remedy.replaceAll("\n", "\n  ")}`);
     } else if (error instanceof CommandError) {
-      const tail = error.output.trimEnd().split("\n").slice(-SHOWN_LINES).join("\n");
-      console.error(`\n${tail}\n\n✗ ${error.message}`);
+      console.error(`\n${lastLines(error.output)}\n\n✗ ${error.message}`);
     } else {
       console.error(error);
     }
   }
+}
+
+function lastLines(output) {
+  return output.trimEnd().split("\n").slice(-SHOWN_LINES).join("\n");
 }

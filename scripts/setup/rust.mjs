@@ -2,7 +2,7 @@
 import { readFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { delimiter, join } from "node:path";
-import { CommandError, SetupError, probe, run, step } from "./process.mjs";
+import { SetupError, install, probe, run, step } from "./process.mjs";
 import { inRoot } from "./paths.mjs";
 
 /**
@@ -98,14 +98,7 @@ async function ensureParts(pin, toolchain, env) {
   }
 }
 
-async function viaRustup(title, args, env) {
-  try {
-    await step(title, () => run("rustup", args, { env }));
-  } catch (error) {
-    if (!(error instanceof CommandError)) throw error;
-    throw new SetupError(
-      `rustup could not do it:\n${error.output.trim()}`,
-      `When the toolchain server can be reached, run:\n  rustup ${args.join(" ")}`,
-    );
-  }
+function viaRustup(title, args, env) {
+  const remedy = `When the toolchain server can be reached, run:\n  rustup ${args.join(" ")}`;
+  return step(title, () => install(remedy, "rustup", args, { env: { ...env, RUST_BACKTRACE: "0" } }));
 }

@@ -5,7 +5,7 @@
  */
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
-import { SetupError, run, step } from "./process.mjs";
+import { SetupError, install, step } from "./process.mjs";
 import { TOOLS, inRoot } from "./paths.mjs";
 
 /** Goes together with the `worker` crate of the same version. */
@@ -25,10 +25,10 @@ const WORKER_BUILD = "0.8.7";
 export async function ensureTools(rustEnv) {
   const bindgen = lockedVersion("wasm-bindgen");
   // worker-build's own lock file is good; wasm-bindgen-cli's does not resolve.
-  const build = await ensureTool("worker-build", WORKER_BUILD, ["--locked"], rustEnv);
+  const builder = await ensureTool("worker-build", WORKER_BUILD, ["--locked"], rustEnv);
   const cli = await ensureTool("wasm-bindgen-cli", bindgen, [], rustEnv);
   return {
-    workerBuild: join(build, program("worker-build")),
+    workerBuild: join(builder, program("worker-build")),
     wasmBindgen: join(cli, program("wasm-bindgen")),
     wasmTestRunner: join(cli, program("wasm-bindgen-test-runner")),
   };
@@ -54,25 +54,27 @@ export function lockedVersion(crate) {
 async function ensureTool(name, version, flags, rustEnv) {
   const home = join(TOOLS, `${name}-${version}`);
   if (!existsSync(join(home, "bin"))) {
-    await step(`Building ${name} ${version} (1 to 2 minutes, once)`, () => install(name, version, flags, home, rustEnv));
+    await step(`Building ${name} ${version} (1 to 2 minutes, once)`, () => build(name, version, flags, home, rustEnv));
   }
   return join(home, "bin");
 }
 
 /** Builds aside and moves into place, so that a broken build or two at once leave nothing half done. */
-async function install(name, version, flags, home, rustEnv) {
+async function build(name, version, flags, home, rustEnv) {
   mkdirSync(TOOLS, { recursive: true });
   const aside = mkdtempSync(join(TOOLS, `.${name}-`));
   try {
     // Unoptimised: they work on one small file, and building them is what takes the time.
     const args = ["install", `${name}@${version}`, ...flags, "--debug", "--root", join(aside, "root"), "--no-track"];
-    await run("cargo", args, {
+    const remedy = `cargo fetches and builds ${name} from its registry: check the network and run this again.`;
+    await install(remedy, "cargo", args, {
       cwd: inRoot(),
       env: {
         ...rustEnv,
         CARGO_TARGET_DIR: join(aside, "target"),
         CARGO_PROFILE_DEV_DEBUG: "0",
         CARGO_INCREMENTAL: "0",
+        RUST_BACKTRACE: "0",
         RUSTFLAGS: undefined,
         CARGO_BUILD_TARGET: undefined,
       },

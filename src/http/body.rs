@@ -53,7 +53,7 @@ impl<S: Sync, T: DeserializeOwned> FromRequest<S> for JsonBody<T> {
 fn holds_secret_key(body: &[u8]) -> bool {
     body.windows(NSEC_CHARS).any(|window| {
         let looks_like_one = window.get(..5).is_some_and(|start| start.eq_ignore_ascii_case(b"nsec1"));
-        looks_like_one && std::str::from_utf8(window).is_ok_and(|text| decode_nsec(text).is_ok())
+        looks_like_one && std::str::from_utf8(window).is_ok_and(|text| decode_nsec(&text.to_ascii_lowercase()).is_ok())
     })
 }
 
