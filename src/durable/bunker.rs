@@ -113,7 +113,7 @@ impl Bunker {
         let delivery = ShareDelivery { statement: statement.event().clone(), package: asked.packages.cosigner };
         self.cosigner(&holder)?.provision(&delivery).await?;
         let sequence = holder.state().last_statement().seq;
-        Ok(ProvisionReply { sequence, created_at: statement.event().created_at })
+        Ok(ProvisionReply { sequence })
     }
 
     async fn deliver(&self, request: &mut Request) -> Result<StatementReply, Problem> {

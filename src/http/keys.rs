@@ -63,18 +63,13 @@ pub async fn create(
         group: *statement.group(),
         account: caller.account,
         pubkey: public.pubkey.to_string(),
-        label: request.label.clone(),
+        label: request.label,
         statement: statement.id().to_string(),
         status: KeyStatus::Creating,
         created_at_ms: now_ms(),
     };
     let key = claim(&store, key).await?;
-    let provision = ProvisionRequest {
-        statement: statement.event().clone(),
-        packages: request.packages,
-        label: key.label.clone(),
-        relay: relay_of(&app, &key),
-    };
+    let provision = ProvisionRequest { statement: statement.event().clone(), packages: request.packages };
     let bunker = BunkerClient::for_group(&env, &key.group)?;
     let made = match bunker.provision(&provision).await {
         Ok(made) => made,

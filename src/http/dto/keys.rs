@@ -109,10 +109,6 @@ pub struct ProvisionRequest {
     pub statement: Event,
     /// The holders' shares.
     pub packages: SharePackages,
-    /// The person's name for it.
-    pub label: String,
-    /// The group's own relay.
-    pub relay: String,
 }
 
 /// Bunker object to Worker: made, now or before.
@@ -121,8 +117,6 @@ pub struct ProvisionRequest {
 pub struct ProvisionReply {
     /// Number of the last statement.
     pub sequence: u64,
-    /// When it was first made, unix seconds.
-    pub created_at: u64,
 }
 
 /// Bunker object to Worker: what it holds.
