@@ -2,10 +2,10 @@
 import { verifyEvent } from "nostr-tools";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import { makeAccount } from "../support/account.mjs";
-import { nowS } from "../support/clock.mjs";
 import { Peer } from "../support/peer.mjs";
 import { RawApp } from "../support/raw-app.mjs";
 import { startServer } from "../support/server.mjs";
+import { note } from "../support/texts.mjs";
 
 let server, account, app;
 beforeAll(async () => {
@@ -26,7 +26,7 @@ async function arrange(fault) {
   expect(response.status).toBe(200);
 }
 
-const template = () => JSON.stringify({ kind: 1, created_at: nowS(), tags: [], content: `note ${Math.random()}` });
+const template = () => note(`note ${Math.random()}`);
 
 async function signs() {
   const { reply } = await app.ask("sign_event", [template()]);

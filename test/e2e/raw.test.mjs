@@ -6,6 +6,7 @@ import { nowS } from "../support/clock.mjs";
 import { KIND, RawApp } from "../support/raw-app.mjs";
 import { RelaySocket } from "../support/relay-socket.mjs";
 import { startServer } from "../support/server.mjs";
+import { note } from "../support/texts.mjs";
 
 /** How far a request's time may be off, in seconds. */
 const WINDOW_S = 15 * 60;
@@ -20,8 +21,6 @@ beforeAll(async () => {
   await app.connect();
 });
 afterAll(() => server?.stop());
-
-const note = (content) => JSON.stringify({ kind: 1, created_at: nowS(), tags: [], content });
 
 describe("the relay, frame by frame", () => {
   let relay;

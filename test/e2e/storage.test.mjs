@@ -3,13 +3,11 @@ import { readFileSync, readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { makeAccount } from "../support/account.mjs";
-import { nowS } from "../support/clock.mjs";
 import { Peer } from "../support/peer.mjs";
 import { RawApp } from "../support/raw-app.mjs";
 import { startServer } from "../support/server.mjs";
+import { note } from "../support/texts.mjs";
 import { deploymentSecrets, forms, openHolder, rows, tamper } from "../support/vault.mjs";
-
-const note = (content) => JSON.stringify({ kind: 1, created_at: nowS(), tags: [], content });
 
 let server, account, app;
 beforeAll(async () => {
