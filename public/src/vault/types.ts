@@ -1,0 +1,198 @@
+/** What goes into the vault and comes out of it. The server's `docs/openapi.json` is the reference for its own types. */
+
+/** Salt and cost of the password's derivation. */
+export type Kdf = { salt: string; log_n: number; r: number; p: number };
+
+/** Told how far a long call is: 0 to 1, by an estimate from a short measured run, so only about right. */
+export type Progress = (fraction: number) => void;
+
+/** A signed Nostr event. */
+export type NostrEvent = {
+  id: string;
+  pubkey: string;
+  created_at: number;
+  kind: number;
+  tags: string[][];
+  content: string;
+  sig: string;
+};
+
+/** What the owner says about a group: an event of kind 27433. */
+export type Statement = NostrEvent;
+
+/** `GET /holders` */
+export type HolderList = { holders: { role: string; index: number; receiving_key: string }[] };
+
+/** Everything public about a group, as `GET /keys/{group}` has it. */
+export type GroupPublic = {
+  group: string;
+  epoch: number;
+  threshold: number;
+  pubkey: string;
+  holders: { index: number; role: string; verifying_share: string }[];
+};
+
+export type Permission =
+  | "get_public_key"
+  | "sign_event"
+  | "nip04_encrypt"
+  | "nip04_decrypt"
+  | "nip44_encrypt"
+  | "nip44_decrypt";
+
+/** One rule: deny wins wherever it stands, otherwise the first allow or ask that matches decides. */
+export type Rule = {
+  effect: "allow" | "ask" | "deny";
+  methods: "all" | Permission[];
+  kinds?: "all" | number[];
+  peers?: "all" | string[];
+  uses?: number | null;
+};
+
+/** What a connection may do. No rule that matches, no answer. */
+export type Policy = { rules: Rule[] };
+
+/** The end of an activity chain. */
+export type AuditHead = { n: number; hash: string };
+
+/** One record of a group's activity, exactly as the server sent it. */
+export type AuditRecord = { n: number; at_ms: number; prev: string; hash: string; entry: object };
+
+/** Each server-side holder's part, sealed to it or by it. */
+export type Packages = { "1": string; "2": string };
+
+/** What makes, or takes back, an account. `password` is the login secret, never what the person typed. */
+export type Enrolment = {
+  password: string;
+  owner_pubkey: string;
+  owner_blob: string;
+  kdf: Kdf;
+  proof: NostrEvent;
+};
+
+/** A recovery kit for the person to keep. */
+export type KitFile = { file: string; name: string };
+
+/** What a statement is about, and its number: one more than the group's last. */
+export type Place = { group: string; seq: number };
+
+/** What a connection is to be from now on. */
+export type Terms = { label: string; policy: Policy; expires_at: number | null; auth_url: boolean };
+
+/**
+ * Everything that needs a secret. It runs in a worker of its own, and secrets stay there: a password or kit passphrase
+ * goes in and is forgotten when the call ends; the owner key stays until `lock()` or until the page is left.
+ * Every call can fail with a {@link VaultError}, whose message is for people.
+ */
+export interface Vault {
+  /** Looks at a password that is being chosen. */
+  checkPassword(password: string, username?: string): Promise<{ ok: boolean; reason?: string }>;
+  /** Makes the owner key of a new account. The vault is unlocked afterwards. */
+  register(args: { origin: string; username: string; password: string }, progress?: Progress): Promise<Enrolment>;
+  /** What is sent in the password's place; the keys are kept for {@link unlock}. */
+  loginSecret(args: { password: string; kdf: Kdf }, progress?: Progress): Promise<string>;
+  /** Opens the owner key with the keys of the last {@link loginSecret}. Fails with `blob_does_not_open`. */
+  unlock(args: { owner_pubkey: string; owner_blob: string }): Promise<void>;
+  /** The owner's public key, while the vault is unlocked. */
+  isUnlocked(): Promise<string | null>;
+  /** Forgets everything. */
+  lock(): Promise<void>;
+  /** Seals the owner key under a new password. Needs to be unlocked. */
+  changePassword(
+    args: { password: string },
+    progress?: Progress,
+  ): Promise<{ password: string; owner_blob: string; kdf: Kdf }>;
+  /** Takes an account back with the kit, under a new password. The vault is unlocked afterwards. */
+  recover(
+    args: { origin: string; kit: string; passphrase: string; challenge: string; password: string },
+    progress?: Progress,
+  ): Promise<Enrolment & { group: string }>;
+  /** Looks into a kit. Fails with `wrong_passphrase`, `kit_altered` or `kit_malformed`. */
+  openKit(
+    args: { kit: string; passphrase: string },
+    progress?: Progress,
+  ): Promise<{ owner_pubkey: string; group: string; npub: string }>;
+
+  /** Seals the owner key under a passkey's PRF output. Needs to be unlocked. */
+  sealForPasskey(prf: Uint8Array): Promise<string>;
+  /** Opens the owner key with a passkey's PRF output. Fails with `blob_does_not_open`. */
+  unlockWithPasskey(args: { prf: Uint8Array; owner_pubkey: string; owner_blob: string }): Promise<void>;
+
+  /**
+   * Reads a secret key that the person has, and keeps it in the vault as the draft. Fails with `not_a_secret_key`,
+   * `needs_password`, `wrong_password` or `too_costly`.
+   */
+  readSecret(
+    args: { text: string; password?: string },
+    progress?: Progress,
+  ): Promise<{ npub: string; kind: "nsec" | "hex" | "ncryptsec" }>;
+  /** Makes a new secret key, and keeps it in the vault as the draft. */
+  draftFresh(): Promise<{ npub: string }>;
+  /** Splits the draft, which is then gone, and keeps the recovery share. Needs to be unlocked. */
+  prepareIdentity(args: {
+    holders: HolderList;
+  }): Promise<{ npub: string; group: string; statement: Statement; packages: Packages }>;
+  /** The recovery kit of the prepared identity. */
+  makeKit(args: { passphrase: string }, progress?: Progress): Promise<KitFile>;
+  /**
+   * Fails unless the kit is this account's, and this identity's: `wrong_passphrase`, `kit_altered`, `kit_malformed`,
+   * `kit_of_another_account` or `kit_of_another_identity`.
+   */
+  checkKit(args: { kit: string; passphrase: string; group: string }, progress?: Progress): Promise<void>;
+  /** The same kit under a new passphrase. */
+  renewKit(
+    args: { kit: string; passphrase: string; newPassphrase: string; group: string },
+    progress?: Progress,
+  ): Promise<KitFile>;
+
+  /** Makes a connection. `secret` goes behind the server's `bunker_url` as `&secret=`. */
+  grant(
+    args: Place & Terms & { holders: HolderList },
+  ): Promise<{ statement: Statement; transport: string; connection: string; secret: string }>;
+  edit(args: Place & Terms & { connection: string }): Promise<Statement>;
+  pause(args: Place & { connection: string }): Promise<Statement>;
+  resume(args: Place & { connection: string }): Promise<Statement>;
+  revoke(args: Place & { connection: string }): Promise<Statement>;
+  approve(
+    args: Place & {
+      connection: string;
+      request: string;
+      method: string;
+      kind: number | null;
+      remember: null | { until: number | null };
+    },
+  ): Promise<Statement>;
+  deny(args: Place & { connection: string; request: string }): Promise<Statement>;
+  deleteGroup(args: Place): Promise<Statement>;
+  exportBegin(args: Place): Promise<Statement>;
+  exportCancel(args: Place): Promise<Statement>;
+  /** Puts the released shares together. The nsec is for the page to show, and is never sent. */
+  exportFinish(args: {
+    group: string;
+    statement: Statement;
+    public: GroupPublic;
+    packages: Packages;
+  }): Promise<{ nsec: string; npub: string }>;
+
+  /** Follows a group's activity, link by link, from the record after `previous` (or the first) to `head`. */
+  verifyChain(args: {
+    records: AuditRecord[];
+    head: AuditHead;
+    previous?: AuditHead;
+  }): Promise<{ ok: true } | { ok: false; at: number; reason: string }>;
+}
+
+/**
+ * Why the vault did not do what it was asked. Besides the codes named at its calls: `locked` (sign in again or unlock
+ * first), `vault_failed` (the vault was restarted and is locked) and `vault_unavailable` (it can't start here).
+ */
+export class VaultError extends Error {
+  override readonly name = "VaultError";
+
+  constructor(
+    readonly code: string,
+    message: string,
+  ) {
+    super(message);
+  }
+}
