@@ -10,6 +10,7 @@ pub mod connections;
 pub mod dto;
 pub mod headers;
 pub mod keys;
+pub mod pages;
 pub mod path;
 pub mod public;
 pub mod relay;

@@ -17,7 +17,7 @@ use worker::Env;
 
 use crate::auth::AuthKeys;
 use crate::config::Config;
-use crate::http::{accounts, connections, keys, public, relay};
+use crate::http::{accounts, connections, keys, pages, public, relay};
 use crate::openapi::ApiDocument;
 use crate::problem::Problem;
 use crate::storage::D1Store;
@@ -92,7 +92,7 @@ fn build(app: App) -> axum::Router {
         .route("/openapi.json", get(move || openapi(document)))
         // Some clients put a slash behind every relay address.
         .route("/relay/{bunker_id}/", get(relay::relay))
-        .fallback(no_such_route)
+        .fallback(pages::pages)
         .method_not_allowed_fallback(no_such_method)
         .layer(from_fn_with_state(app.clone(), observe))
         .with_state(app)
@@ -101,10 +101,6 @@ fn build(app: App) -> axum::Router {
 async fn openapi(document: Arc<str>) -> Response {
     let headers = [(CONTENT_TYPE, "application/json"), (CACHE_CONTROL, "public, max-age=300")];
     (headers, document.to_string()).into_response()
-}
-
-async fn no_such_route() -> Problem {
-    Problem::not_found("There is nothing at this address. /openapi.json lists what there is.")
 }
 
 async fn no_such_method() -> Problem {

@@ -1,5 +1,6 @@
-//! Headers on every answer of the API. Its answers are data: nothing in them may run, frame, be
-//! sniffed into another type or be kept by a cache. No CORS header is ever set.
+//! Headers on every answer. Those of the API are data: nothing in them may run, frame, be sniffed into
+//! another type or be kept by a cache. The pages set a policy of their own ([`super::pages`]). No CORS
+//! header is ever set.
 
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 
@@ -7,15 +8,15 @@ use crate::config::Environment;
 
 const ALWAYS: [(HeaderName, &str); 6] = [
     (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-    (
-        header::CONTENT_SECURITY_POLICY,
-        "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
-    ),
     (header::X_FRAME_OPTIONS, "DENY"),
     (header::REFERRER_POLICY, "no-referrer"),
     (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
-    (HeaderName::from_static("permissions-policy"), "interest-cohort=()"),
+    (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
+    (HeaderName::from_static("permissions-policy"), "camera=(), geolocation=(), microphone=(), payment=(), usb=()"),
 ];
+
+/// What an answer may do that set no policy of its own: nothing.
+const INERT: &str = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 /// One year, in seconds, as the preload lists want it.
 const HSTS: &str = "max-age=31536000; includeSubDomains";
@@ -25,6 +26,7 @@ pub fn secure(headers: &mut HeaderMap, environment: Option<Environment>) {
     for (name, value) in ALWAYS {
         headers.insert(name, HeaderValue::from_static(value));
     }
+    headers.entry(header::CONTENT_SECURITY_POLICY).or_insert(HeaderValue::from_static(INERT));
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     if environment == Some(Environment::Production) {
         headers.insert(header::STRICT_TRANSPORT_SECURITY, HeaderValue::from_static(HSTS));

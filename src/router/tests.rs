@@ -76,6 +76,18 @@ fn every_route_of_the_service_is_in_the_document() {
     assert_eq!(listed.len(), 17);
 }
 
+/// The page's types are made from this file, where no server runs yet.
+#[test]
+fn the_committed_document_is_the_one_that_is_served() {
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/openapi.json");
+    let served = format!("{:#}\n", ask("GET", "/openapi.json").body);
+    if std::env::var_os("UPDATE_OPENAPI").is_some() {
+        std::fs::write(file, &served).unwrap();
+    }
+    let committed = std::fs::read_to_string(file).unwrap_or_default();
+    assert!(committed == served, "run `UPDATE_OPENAPI=1 cargo test -p passport-worker the_committed` and commit {file}");
+}
+
 #[test]
 fn every_reference_of_the_document_leads_somewhere() {
     let document = ask("GET", "/openapi.json").body;
@@ -108,6 +120,9 @@ fn routes_that_take_a_token_refuse_everyone_without_one() {
 
 #[test]
 fn an_unknown_address_and_a_wrong_method_are_problems_with_a_request_id() {
+    for path in ["/", "/apps/new", "/assets/index.js"] {
+        assert_eq!(ask("POST", path).status, StatusCode::METHOD_NOT_ALLOWED, "{path}");
+    }
     let nowhere = ask("GET", "/internal/provision");
     assert_eq!((nowhere.status, &nowhere.body["code"]), (StatusCode::NOT_FOUND, &"not_found".into()));
     let wrong = ask("DELETE", "/keys");
@@ -121,7 +136,7 @@ fn an_unknown_address_and_a_wrong_method_are_problems_with_a_request_id() {
 
 #[test]
 fn every_answer_is_inert_and_none_opens_the_api_to_other_origins() {
-    for path in ["/healthz", "/holders", "/nowhere", "/keys"] {
+    for path in ["/healthz", "/holders", "/nowhere", "/keys", "/", "/apps/new"] {
         let request = http::Request::builder().uri(path).header("origin", "https://evil.test");
         let headers = ask_of(&app(), request).headers;
         assert_eq!(headers["x-content-type-options"], "nosniff");
