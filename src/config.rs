@@ -4,6 +4,7 @@
 //! the HSM in production. Nothing has a default that could be forgotten. The names are those of
 //! `wrangler.toml` (vars) and `.dev.vars` (secrets).
 
+mod delay;
 pub mod secrets;
 mod url;
 
@@ -47,6 +48,8 @@ pub struct Config {
     pub public_url: PublicUrl,
     /// Which implementation wraps the data-encryption keys.
     pub hsm_provider: HsmProvider,
+    /// How long holders wait before they release shares to the owner's device, in milliseconds.
+    pub export_delay_ms: u64,
     /// SHA-256 of the deployed WASM, set by the build scripts.
     pub wasm_sha256: Option<String>,
     secrets: Secrets,
@@ -112,8 +115,9 @@ impl Config {
         let environment = environment(&lookup)?;
         let public_url = PublicUrl::parse(lookup("PUBLIC_URL"), environment)?;
         let hsm_provider = hsm_provider(&lookup, environment)?;
+        let export_delay_ms = delay::export_delay_ms(lookup("EXPORT_DELAY"), environment)?;
         let secrets = Secrets::parse(&lookup)?;
-        Ok(Self { environment, public_url, hsm_provider, wasm_sha256: lookup("WASM_SHA256"), secrets })
+        Ok(Self { environment, public_url, hsm_provider, export_delay_ms, wasm_sha256: lookup("WASM_SHA256"), secrets })
     }
 
     /// One of the secrets, by name.

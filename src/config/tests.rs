@@ -8,6 +8,7 @@ pub(crate) fn valid() -> HashMap<String, String> {
         ("ENVIRONMENT".to_owned(), "development".to_owned()),
         ("PUBLIC_URL".to_owned(), "http://127.0.0.1:8787".to_owned()),
         ("HSM_PROVIDER".to_owned(), "simulator".to_owned()),
+        ("EXPORT_DELAY".to_owned(), "86400".to_owned()),
     ]);
     for name in SecretName::ALL {
         let value = hex::encode(crate::platform::random_bytes::<32>());
@@ -38,7 +39,7 @@ fn a_complete_configuration_is_accepted() {
 
 #[test]
 fn every_missing_variable_is_refused_by_its_name() {
-    let names = ["ENVIRONMENT", "PUBLIC_URL", "HSM_PROVIDER"];
+    let names = ["ENVIRONMENT", "PUBLIC_URL", "HSM_PROVIDER", "EXPORT_DELAY"];
     let secrets = SecretName::ALL.map(SecretName::variable);
     for name in names.into_iter().chain(secrets) {
         let detail = refusal(|vars| {

@@ -85,7 +85,10 @@ fn the_committed_document_is_the_one_that_is_served() {
         std::fs::write(file, &served).unwrap();
     }
     let committed = std::fs::read_to_string(file).unwrap_or_default();
-    assert!(committed == served, "run `UPDATE_OPENAPI=1 cargo test -p passport-worker the_committed` and commit {file}");
+    assert!(
+        committed == served,
+        "run `UPDATE_OPENAPI=1 cargo test -p passport-worker the_committed` and commit {file}"
+    );
 }
 
 #[test]
