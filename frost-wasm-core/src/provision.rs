@@ -22,6 +22,9 @@ pub const SHARE_PURPOSE: &[u8] = b"passport/v1/share";
 /// The purpose under which a connection's transport secret travels. `aad`: statement id.
 pub const TRANSPORT_PURPOSE: &[u8] = b"passport/v1/transport";
 
+/// Purpose of a share on its way back to the owner's device.
+pub const EXPORT_PURPOSE: &[u8] = b"passport/v1/export";
+
 /// Bytes of the encapsulated X25519 key in front of the ciphertext.
 const ENCAPSULATED_BYTES: usize = 32;
 
