@@ -87,17 +87,55 @@ impl KdfParams {
         }
     }
 
-    pub(crate) fn derive(&self, passphrase: &str) -> Result<Secret32, KdfError> {
+    /// Stretches a passphrase: takes the memory and time that these parameters ask for.
+    pub fn stretch(&self, passphrase: &str) -> Result<Stretched, KdfError> {
         self.check()?;
-        if passphrase.is_empty() {
-            return Err(KdfError::Empty);
-        }
-        let out_of_bounds = KdfError::CostOutOfBounds { log_n: self.log_n, r: self.r, p: self.p };
-        let normalised: Zeroizing<String> = Zeroizing::new(passphrase.nfkc().collect());
-        let mut key = Secret32::zeroed();
-        let params =
-            scrypt::Params::new(self.log_n, self.r, self.p, key.expose_secret().len()).map_err(|_| out_of_bounds)?;
-        scrypt::scrypt(normalised.as_bytes(), &self.salt, &params, key.expose_mut()).map_err(|_| out_of_bounds)?;
-        Ok(key)
+        Ok(Stretched { key: scrypt_of(passphrase, &self.salt, self.log_n, self.r, self.p)?, params: *self })
     }
+}
+
+/// A passphrase after scrypt, with the parameters it went through. What it opens is derived from it, so that the
+/// costly part can run elsewhere than the rest.
+pub struct Stretched {
+    key: Secret32,
+    params: KdfParams,
+}
+
+impl Stretched {
+    /// Takes what [`KdfParams::stretch`] gave elsewhere. Refuses parameters outside the bounds.
+    pub fn from_secret(key: Secret32, params: KdfParams) -> Result<Self, KdfError> {
+        params.check()?;
+        Ok(Self { key, params })
+    }
+
+    /// The parameters it went through.
+    #[must_use]
+    pub fn params(&self) -> &KdfParams {
+        &self.params
+    }
+
+    /// The key, to be handed to where it is used. The caller answers for every copy.
+    #[must_use]
+    pub fn expose_secret(&self) -> &Secret32 {
+        &self.key
+    }
+}
+
+impl std::fmt::Debug for Stretched {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Stretched(<redacted>)")
+    }
+}
+
+/// scrypt over the NFKC form of a text, at a cost that the caller has bounded.
+pub fn scrypt_of(passphrase: &str, salt: &[u8], log_n: u8, r: u32, p: u32) -> Result<Secret32, KdfError> {
+    let out_of_bounds = KdfError::CostOutOfBounds { log_n, r, p };
+    if passphrase.is_empty() {
+        return Err(KdfError::Empty);
+    }
+    let normalised: Zeroizing<String> = Zeroizing::new(passphrase.nfkc().collect());
+    let mut key = Secret32::zeroed();
+    let params = scrypt::Params::new(log_n, r, p, key.expose_secret().len()).map_err(|_| out_of_bounds)?;
+    scrypt::scrypt(normalised.as_bytes(), salt, &params, key.expose_mut()).map_err(|_| out_of_bounds)?;
+    Ok(key)
 }

@@ -12,7 +12,7 @@ use subtle::ConstantTimeEq;
 use crate::{
     encoding::{base64_bytes, hex_array},
     group::{GroupPublic, HolderIndex},
-    kdf::{KdfError, KdfParams},
+    kdf::{KdfError, KdfParams, Stretched},
     point::nonzero_scalar,
     sealed::{AeadKey, NONCE_BYTES, SealError, derive_secret},
     secret::{Secret, Secret32},
@@ -85,8 +85,19 @@ impl RecoveryKit {
         kdf: KdfParams,
         rng: &mut R,
     ) -> Result<Self, KitError> {
+        Self::create_with(&kdf.stretch(passphrase)?, owner_secret, share, rng)
+    }
+
+    /// As [`RecoveryKit::create`], with a passphrase that was stretched before.
+    pub fn create_with<R: RngCore + CryptoRng>(
+        stretched: &Stretched,
+        owner_secret: &Secret32,
+        share: &KeyShare,
+        rng: &mut R,
+    ) -> Result<Self, KitError> {
         nonzero_scalar(owner_secret).ok_or(KitError::NotAKey)?;
-        let (key, check) = keys(passphrase, &kdf)?;
+        let kdf = *stretched.params();
+        let (key, check) = keys(stretched)?;
         let mut plaintext = Secret::<64>::zeroed();
         let (owner, signing_share) = plaintext.expose_mut().split_at_mut(32);
         owner.copy_from_slice(owner_secret.expose_secret());
@@ -100,11 +111,15 @@ impl RecoveryKit {
 
     /// Opens the kit: the owner secret and the share, which fits the group named in the kit.
     pub fn open(&self, passphrase: &str) -> Result<(Secret32, KeyShare), KitError> {
-        if self.v != KIT_VERSION {
-            return Err(KitError::UnknownVersion(self.v));
-        }
-        let (key, check) = keys(passphrase, &self.kdf)?;
-        if !bool::from(check.ct_eq(&self.check)) {
+        self.check_version()?;
+        self.open_with(&self.kdf.stretch(passphrase)?)
+    }
+
+    /// As [`RecoveryKit::open`], with a passphrase that was stretched before, by this kit's parameters.
+    pub fn open_with(&self, stretched: &Stretched) -> Result<(Secret32, KeyShare), KitError> {
+        self.check_version()?;
+        let (key, check) = keys(stretched)?;
+        if *stretched.params() != self.kdf || !bool::from(check.ct_eq(&self.check)) {
             return Err(KitError::WrongPassphrase);
         }
         let aad = aad(self.v, &self.public, self.holder, &self.kdf);
@@ -115,12 +130,16 @@ impl RecoveryKit {
         let signing_share = Secret32::from_slice(signing_share).ok_or(KitError::Altered)?;
         Ok((owner, KeyShare::new(&self.public, self.holder, signing_share)?))
     }
+
+    fn check_version(&self) -> Result<(), KitError> {
+        if self.v == KIT_VERSION { Ok(()) } else { Err(KitError::UnknownVersion(self.v)) }
+    }
 }
 
-fn keys(passphrase: &str, kdf: &KdfParams) -> Result<(AeadKey, [u8; 32]), KitError> {
-    let root = kdf.derive(passphrase)?;
-    let check = *derive_secret(&root, CHECK_DOMAIN)?.expose_secret();
-    Ok((AeadKey::derive(&root, DOMAIN)?, check))
+fn keys(stretched: &Stretched) -> Result<(AeadKey, [u8; 32]), KitError> {
+    let root = stretched.expose_secret();
+    let check = *derive_secret(root, CHECK_DOMAIN)?.expose_secret();
+    Ok((AeadKey::derive(root, DOMAIN)?, check))
 }
 
 /// Every field has a fixed length; the group goes in as a digest over its own unambiguous encoding.

@@ -97,3 +97,14 @@ fn an_empty_passphrase_makes_no_kit() {
     let made = RecoveryKit::create("", &MADE.owner, &shares[2], kdf, &mut rng);
     assert_eq!(made.unwrap_err(), KitError::Kdf(KdfError::Empty));
 }
+
+#[test]
+fn a_passphrase_stretched_elsewhere_opens_the_kit_it_was_stretched_for() {
+    let stretched = MADE.kit.kdf.stretch(PASSPHRASE).unwrap();
+    assert!(MADE.kit.open_with(&stretched).unwrap().0.ct_eq(&MADE.owner));
+    let other = KdfParams::with_salt([1; 16]).stretch(PASSPHRASE).unwrap();
+    assert_eq!(MADE.kit.open_with(&other).unwrap_err(), KitError::WrongPassphrase);
+    let share = MADE.kit.open_with(&stretched).unwrap().1;
+    let again = RecoveryKit::create_with(&other, &MADE.owner, &share, &mut rng(3)).unwrap();
+    assert!(again.open(PASSPHRASE).unwrap().0.ct_eq(&MADE.owner));
+}

@@ -8,8 +8,8 @@ use std::sync::LazyLock;
 use common::rng;
 use frost_wasm_core::{
     frost::keygen,
-    kdf::{KdfError, KdfParams},
-    login::{LoginError, LoginKeys},
+    kdf::{KdfError, KdfParams, Stretched},
+    login::{LoginError, LoginKeys, OwnerBlobKey},
     point::XOnlyKey,
     secret::Secret32,
 };
@@ -74,4 +74,32 @@ fn a_server_cannot_ask_for_a_cheaper_login_secret() {
 #[test]
 fn an_unknown_blob_version_is_refused_by_its_number() {
     assert_eq!(KEYS.open_owner_blob(&owner().1, "Ag==").unwrap_err(), LoginError::UnknownVersion(2));
+}
+
+#[test]
+fn a_password_stretched_elsewhere_gives_the_same_keys() {
+    let elsewhere = PARAMS.stretch("p\u{e4}ssword").unwrap();
+    let key = Secret32::from_slice(elsewhere.expose_secret().expose_secret()).unwrap();
+    let keys = LoginKeys::from_stretched(&Stretched::from_secret(key, PARAMS).unwrap()).unwrap();
+    assert_eq!(keys.login_secret().expose_secret(), KEYS.login_secret().expose_secret());
+    let cheap = KdfParams { log_n: 16, ..PARAMS };
+    assert!(matches!(
+        Stretched::from_secret(Secret32::from_bytes([1; 32]), cheap).unwrap_err(),
+        KdfError::CostOutOfBounds { log_n: 16, .. }
+    ));
+}
+
+#[test]
+fn a_passkey_opens_its_own_blob_and_nothing_else() {
+    let (secret, public) = owner();
+    let prf = Secret32::from_bytes([9; 32]);
+    let key = OwnerBlobKey::from_passkey(&prf).unwrap();
+    let blob = key.seal(&secret, &mut rng(2)).unwrap();
+    assert!(key.open(&public, &blob).unwrap().ct_eq(&secret));
+    let other = OwnerBlobKey::from_passkey(&Secret32::from_bytes([8; 32])).unwrap();
+    assert_eq!(other.open(&public, &blob).unwrap_err(), LoginError::DoesNotOpen);
+    assert_eq!(KEYS.open_owner_blob(&public, &blob).unwrap_err(), LoginError::DoesNotOpen);
+    let of_password = KEYS.seal_owner_blob(&secret, &mut rng(2)).unwrap();
+    assert_eq!(key.open(&public, &of_password).unwrap_err(), LoginError::DoesNotOpen);
+    assert_eq!(format!("{key:?}"), "OwnerBlobKey(<redacted>)");
 }
