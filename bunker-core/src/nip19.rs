@@ -209,7 +209,7 @@ impl Checksum for LongBech32 {
 /// Room for the text of 32 bytes, so that a secret's text is not copied by growing.
 const SHORT_CHARS: usize = 64;
 
-fn encode(prefix: &str, data: &[u8]) -> String {
+pub(crate) fn encode(prefix: &str, data: &[u8]) -> String {
     let prefix = Hrp::parse_unchecked(prefix);
     let mut text = String::with_capacity(SHORT_CHARS);
     text.extend(data.iter().copied().bytes_to_fes().with_checksum::<LongBech32>(&prefix).chars());
@@ -217,7 +217,7 @@ fn encode(prefix: &str, data: &[u8]) -> String {
 }
 
 /// Prefix and bytes. The bytes may be a secret and are wiped on drop.
-fn decode(text: &str) -> Result<(String, Zeroizing<Vec<u8>>), Nip19Error> {
+pub(crate) fn decode(text: &str) -> Result<(String, Zeroizing<Vec<u8>>), Nip19Error> {
     if text.len() > MAX_NIP19_CHARS {
         return Err(Nip19Error::TooLong);
     }

@@ -10,6 +10,7 @@ mod nip04;
 mod nip19;
 mod nip44;
 mod nip46;
+mod nip49;
 mod total;
 mod uri;
 
