@@ -19,17 +19,33 @@ export const METHODS = [
 ] as const;
 export type Method = (typeof METHODS)[number];
 
-export type Scope<T> = "all" | readonly T[];
+export type Scope<T> = "all" | T[];
 
 export type Rule = {
-  readonly effect: Effect;
-  readonly methods: Scope<Method>;
-  readonly kinds: Scope<number>;
-  readonly peers: Scope<string>;
-  readonly uses: number | null;
+  effect: Effect;
+  methods: Scope<Method>;
+  kinds: Scope<number>;
+  peers: Scope<string>;
+  uses: number | null;
 };
 
-export type Policy = { readonly rules: readonly Rule[] };
+export type Policy = { rules: Rule[] };
+
+type ReadRule = { effect: string; methods: unknown; kinds?: unknown; peers?: unknown; uses?: number | null };
+
+/** A policy as the server gives it. What a rule leaves out is "all". */
+export function policyFrom(read: { rules: readonly ReadRule[] }): Policy {
+  const rules = read.rules.map(
+    (rule): Rule => ({
+      effect: rule.effect as Effect,
+      methods: rule.methods as Scope<Method>,
+      kinds: (rule.kinds ?? "all") as Scope<number>,
+      peers: (rule.peers ?? "all") as Scope<string>,
+      uses: rule.uses ?? null,
+    }),
+  );
+  return { rules };
+}
 
 const CIPHERS = ["nip04_encrypt", "nip04_decrypt", "nip44_encrypt", "nip44_decrypt"] as const;
 type Cipher = (typeof CIPHERS)[number];
@@ -128,7 +144,7 @@ export function policyOf(input: Terms): Policy {
 /** Kinds that one rule may name. */
 export const MAX_KINDS = 256;
 
-function listed(effect: Effect, kinds: readonly number[]): Rule[] {
+function listed(effect: Effect, kinds: number[]): Rule[] {
   return kinds.length === 0 ? [] : [rule(effect, ["sign_event"], kinds)];
 }
 

@@ -1,0 +1,172 @@
+/** One answer of the owner to one request, from the press of a button to what became of it. */
+
+import { api, call } from "../api/client";
+import { Cancelled, isCode, NoAnswer } from "../api/problem";
+import type { KeyView, PendingRequest, SignedEvent } from "../api/types";
+import { vault } from "../vault";
+import { type Item, itemsOf } from "./activity";
+import { History } from "./history.svelte";
+import { resent, withStatement } from "./signing";
+import { nowSeconds } from "./when";
+
+export type Answer = "once" | "hour" | "always" | "deny";
+
+const HOUR_S = 3_600;
+
+/**
+ * `open`: nobody has answered here. `sending`: an answer is signed and on its way. `lost`: it was sent and no word came
+ * back. `given`: it arrived. `gone`: the request was settled by something else.
+ */
+export type Phase = "open" | "sending" | "lost" | "given" | "gone";
+
+/** Answers are signed one after the other, so that their numbers don't collide. */
+let turns: Promise<unknown> = Promise.resolve();
+
+function inTurn<T>(action: () => Promise<T>): Promise<T> {
+  const turn = turns.then(action, action);
+  turns = turn.catch(() => undefined);
+  return turn;
+}
+
+export class Approval {
+  phase = $state<Phase>("open");
+  answer = $state<Answer | null>(null);
+  error = $state.raw<unknown>(null);
+  /** What the activity says about the request; null while that is unknown. */
+  result = $state.raw<Item | null>(null);
+  #signed: SignedEvent | null = null;
+
+  constructor(
+    readonly key: KeyView,
+    readonly request: PendingRequest,
+  ) {}
+
+  /** Signs an answer and sends it. */
+  async give(answer: Answer): Promise<void> {
+    if (this.phase === "sending") return;
+    this.phase = "sending";
+    this.answer = answer;
+    this.error = null;
+    this.#signed = null;
+    try {
+      await inTurn(() =>
+        withStatement(
+          this.key.group,
+          (seq) => this.#sign(answer, seq),
+          (statement) => {
+            this.#signed = statement;
+            return this.#send(statement);
+          },
+        ),
+      );
+      this.#arrived();
+    } catch (error) {
+      this.#failed(error);
+    }
+  }
+
+  /** Sends the answer that was lost once more: the same statement, so that it can't count twice. */
+  async resend(): Promise<void> {
+    const { answer } = this;
+    const signed = this.#signed;
+    if (this.phase !== "lost" || !signed || !answer) return;
+    this.phase = "sending";
+    this.error = null;
+    try {
+      await inTurn(() => resent(() => this.#send(signed)));
+      this.#arrived();
+    } catch (error) {
+      if (isCode(error, "statement_not_newer")) {
+        // Another statement came first, so the lost one can never count: a new one may be signed.
+        this.phase = "open";
+        await this.give(answer);
+      } else {
+        this.#failed(error);
+      }
+    }
+  }
+
+  /** The server no longer lists the request. */
+  settled(): void {
+    if (this.phase === "open" || this.phase === "lost") {
+      if (this.phase === "open") this.answer = null;
+      this.phase = "gone";
+      this.error = null;
+      void this.look();
+    }
+  }
+
+  /** Looks up what became of the request. */
+  async look(): Promise<void> {
+    this.result = (await whatBecameOf(this.key.group, this.request.request)) ?? this.result;
+  }
+
+  #arrived(): void {
+    this.phase = "given";
+    void this.look();
+  }
+
+  #failed(error: unknown): void {
+    if (isCode(error, "no_such_request")) {
+      this.phase = "gone";
+      void this.look();
+    } else if (error instanceof NoAnswer && this.#signed) {
+      this.phase = "lost";
+    } else {
+      this.phase = "open";
+      this.error = error instanceof Cancelled ? null : error;
+    }
+  }
+
+  #sign(answer: Answer, seq: number): Promise<SignedEvent> {
+    const { group } = this.key;
+    const { connection, request, method, kind } = this.request;
+    const place = { group, seq, connection, request };
+    if (answer === "deny") return vault.deny(place);
+    const until = answer === "hour" ? nowSeconds() + HOUR_S : null;
+    return vault.approve({ ...place, method, kind, remember: answer === "once" ? null : { until } });
+  }
+
+  #send(statement: SignedEvent): Promise<unknown> {
+    const params = { path: { group: this.key.group, request: this.request.request } };
+    const options = { params, body: { statement } };
+    return this.answer === "deny"
+      ? call(api.POST("/keys/{group}/requests/{request}/deny", options))
+      : call(api.POST("/keys/{group}/requests/{request}/approve", options));
+  }
+}
+
+/** Looks for a request among the newest records. */
+export async function whatBecameOf(group: string, request: string): Promise<Item | null> {
+  const history = new History(group);
+  await history.start();
+  const records = history.records.filter((record) => record.entry.request === request);
+  return itemsOf(records)[0] ?? null;
+}
+
+/**
+ * Keeps a press from counting that was meant for something else: a window that has just appeared, under a pointer or a
+ * key that was on its way to another one.
+ */
+export class Armed {
+  ready = $state(false);
+
+  constructor(after_ms = 600) {
+    $effect(() => {
+      let timer: ReturnType<typeof setTimeout> | undefined;
+      const arm = () => {
+        this.ready = false;
+        clearTimeout(timer);
+        if (!document.hidden) timer = setTimeout(() => (this.ready = true), after_ms);
+      };
+      arm();
+      addEventListener("focus", arm);
+      document.addEventListener("visibilitychange", arm);
+      return () => {
+        clearTimeout(timer);
+        removeEventListener("focus", arm);
+        document.removeEventListener("visibilitychange", arm);
+      };
+    });
+  }
+}

@@ -1,0 +1,53 @@
+/** The requests that wait for the owner, over all identities; what was settled stays until it is cleared. */
+
+import { api, call } from "../api/client";
+import type { KeyView, PendingRequest } from "../api/types";
+import { events } from "../stores/events.svelte";
+import { identities } from "../stores/identities.svelte";
+import { Approval } from "./approval.svelte";
+
+export class Inbox {
+  /** Oldest first; new ones come at the end, so that nothing moves under a pointer. */
+  approvals = $state.raw<readonly Approval[]>([]);
+  /** Whether every identity was read at least once. */
+  loaded = $state(false);
+  error = $state.raw<unknown>(null);
+
+  readonly waiting = $derived(this.approvals.filter((it) => it.phase !== "given" && it.phase !== "gone"));
+
+  readonly load = async (): Promise<void> => {
+    try {
+      const keys = await identities.load();
+      await Promise.all(keys.map((key) => this.read(key)));
+      this.loaded = true;
+      this.error = null;
+    } catch (error) {
+      this.error = error;
+    }
+  };
+
+  async read(key: KeyView): Promise<void> {
+    const { requests } = await call(api.GET("/keys/{group}/requests", { params: { path: { group: key.group } } }));
+    events.counted(key.group, requests.length);
+    this.#merge(key, requests);
+  }
+
+  clearSettled(): void {
+    this.approvals = this.waiting;
+  }
+
+  #merge(key: KeyView, requests: readonly PendingRequest[]): void {
+    const listed = new Set(requests.map((it) => it.request));
+    const known = new Set<string>();
+    for (const approval of this.approvals) {
+      if (approval.key.group !== key.group) continue;
+      known.add(approval.request.request);
+      if (!listed.has(approval.request.request)) approval.settled();
+    }
+    const fresh = requests
+      .filter((it) => !known.has(it.request))
+      .sort((a, b) => a.held_at - b.held_at)
+      .map((request) => new Approval(key, request));
+    if (fresh.length > 0) this.approvals = [...this.approvals, ...fresh];
+  }
+}
