@@ -24,6 +24,8 @@ class Session {
   state = $state<"starting" | "unreachable" | "signed-out" | "signed-in">("starting");
   account = $state<Account | null>(null);
   ended = $state<Ended | null>(null);
+  /** Where the next sign-in leads, when not to where the person wanted to go. */
+  next: string | null = null;
 
   #access: Access | null = null;
   #renewing: Promise<string | null> | null = null;
