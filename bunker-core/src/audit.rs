@@ -61,7 +61,9 @@ pub enum Happening {
     },
     /// A request passed grant and policy; the threshold operation follows.
     RequestAdmitted,
-    /// This holder contributed to the operation , as the cosigner.
+    /// A request waits for the owner.
+    RequestHeld,
+    /// This holder contributed to the operation, as the cosigner.
     Contributed,
     /// A request was answered.
     RequestAnswered {
@@ -78,6 +80,11 @@ pub enum Happening {
     RequestFailed {
         /// Stable code of the reason; names a holder where one is to blame.
         reason: String,
+    },
+    /// This holder's share was sealed to the owner's device and handed out.
+    ShareReleased {
+        /// The event id of the owner's `export` statement.
+        statement: EventId,
     },
 }
 

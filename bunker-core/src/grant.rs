@@ -1,23 +1,20 @@
 //! A grant and the connection that lives under it.
 //!
-//! The grant is the owner's word and never changes; what happens to the connection (the client that bound it,
-//! its end) is the holder's own record beside it. A holder keeps the signed statements themselves and checks
-//! them again whenever it loads, so that an edit in storage is found.
+//! The grant is the owner's word and never changes; later words of the owner (new terms, a pause, what was allowed
+//! while approving) and what happens to the connection (the client that bound it, its end) stand beside it in the
+//! holder's record. A holder keeps the signed statements themselves and checks them again whenever it loads, so
+//! that an edit in storage is found.
 //!
 //! Out of scope: use counts and last-seen times change with every request and are kept apart, in [`Usage`].
 
-use frost_wasm_core::group::GroupId;
+mod connection;
+
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
-use crate::{
-    event::Event,
-    keys::PublicKey,
-    nip46::ClientMetadata,
-    policy::Policy,
-    statement::{Statement, StatementError, Verb},
-};
+pub use self::connection::{Connection, ConnectionRecord, Standing};
+use crate::{keys::PublicKey, policy::Policy};
 
 /// Connections of one group, those that ended included. Keeps a holder's state small enough to load at once.
 pub const MAX_CONNECTIONS: usize = 256;
@@ -84,7 +81,7 @@ impl SecretHash {
         Self(Sha256::digest(secret.as_bytes()).into())
     }
 
-    fn matches(&self, secret: &str) -> bool {
+    pub(crate) fn matches(&self, secret: &str) -> bool {
         self.0.ct_eq(&Self::of(secret).0).into()
     }
 }
@@ -107,7 +104,7 @@ impl<'de> Deserialize<'de> for SecretHash {
 }
 
 /// What the owner lets one app do.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Grant {
     /// The connection that it makes.
     pub connection: ConnectionId,
@@ -121,135 +118,32 @@ pub struct Grant {
     pub policy: Policy,
     /// When it ends, Unix seconds; `None` is without end.
     pub expires_at: Option<u64>,
+    /// Whether the app is sent the address of the page where the owner approves.
+    pub auth_url: bool,
 }
 
-/// How a connection stands, apart from its expiry.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", tag = "state")]
-pub enum Standing {
-    /// Its secret is not used yet.
-    AwaitingClient,
-    /// A client has shown the secret, which is spent.
-    Connected {
-        /// The only key that may use the connection.
-        client: PublicKey,
-        /// What the client says of itself: a hint for people, never a reason for a decision.
-        metadata: Option<ClientMetadata>,
-    },
-    /// The client said `logout`.
-    LoggedOut {
-        /// The client that was bound.
-        client: PublicKey,
-    },
-    /// The owner revoked it.
-    Revoked {
-        /// The owner's statement.
-        statement: Box<Event>,
-        /// The client that was bound, to whom the end is told.
-        client: Option<PublicKey>,
-    },
-}
-
-/// A connection as it is stored: the owner's statement and the holder's record of what became of it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ConnectionRecord {
-    /// The grant statement as the owner signed it.
-    pub grant: Event,
-    /// How it stands.
-    #[serde(flatten)]
-    pub standing: Standing,
-}
-
-/// A connection whose owner statements were verified.
+/// The part of a grant that the owner can change later.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Connection {
-    grant: Grant,
-    record: ConnectionRecord,
+pub struct Terms {
+    /// The owner's name for the app.
+    pub label: String,
+    /// What is allowed.
+    pub policy: Policy,
+    /// When it ends, Unix seconds; `None` is without end.
+    pub expires_at: Option<u64>,
+    /// Whether the app is sent the address of the page where the owner approves.
+    pub auth_url: bool,
 }
 
-/// A stored connection that is not what the owner signed.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum ConnectionError {
-    /// A statement does not verify.
-    #[error("a stored statement of a connection is damaged: {0}")]
-    Statement(#[from] StatementError),
-    /// A statement verifies, but is another's, of another group or of another verb.
-    #[error("a stored statement of a connection belongs elsewhere")]
-    Foreign,
-}
-
-impl Connection {
-    /// A new connection from the owner's grant.
-    pub(crate) fn granted(statement: &Statement, grant: &Grant) -> Self {
-        let record = ConnectionRecord { grant: statement.event().clone(), standing: Standing::AwaitingClient };
-        Self { grant: grant.clone(), record }
-    }
-
-    /// Reads a stored connection, checking the owner's signatures again.
-    ///
-    /// # Errors
-    /// When a statement is not the owner's word about this group.
-    pub fn restore(record: ConnectionRecord, owner: &PublicKey, group: &GroupId) -> Result<Self, ConnectionError> {
-        let read = |event: &Event| -> Result<Verb, ConnectionError> {
-            let statement = Statement::verify(event.clone())?;
-            let is_ours = statement.owner() == owner && statement.group() == group;
-            if is_ours { Ok(statement.into_verb()) } else { Err(ConnectionError::Foreign) }
-        };
-        let Verb::Grant(grant) = read(&record.grant)? else {
-            return Err(ConnectionError::Foreign);
-        };
-        if let Standing::Revoked { statement, .. } = &record.standing {
-            match read(statement)? {
-                Verb::Revoke { connection } if connection == grant.connection => {}
-                Verb::Revoke { .. } | Verb::Grant(_) | Verb::CreateGroup(_) => {
-                    return Err(ConnectionError::Foreign);
-                }
-            }
+impl Grant {
+    /// The terms that hold until the owner changes them.
+    pub fn terms(&self) -> Terms {
+        Terms {
+            label: self.label.clone(),
+            policy: self.policy.clone(),
+            expires_at: self.expires_at,
+            auth_url: self.auth_url,
         }
-        Ok(Self { grant, record })
-    }
-
-    /// The owner's grant.
-    pub fn grant(&self) -> &Grant {
-        &self.grant
-    }
-
-    /// When the owner signed the grant, Unix seconds.
-    pub fn granted_at_s(&self) -> u64 {
-        self.record.grant.created_at
-    }
-
-    /// How it stands.
-    pub fn standing(&self) -> &Standing {
-        &self.record.standing
-    }
-
-    /// What is stored.
-    pub fn record(&self) -> &ConnectionRecord {
-        &self.record
-    }
-
-    /// True when the grant's time is over.
-    pub fn is_expired(&self, now_s: u64) -> bool {
-        self.grant.expires_at.is_some_and(|end_s| end_s <= now_s)
-    }
-
-    /// The client that is or was bound.
-    pub fn client(&self) -> Option<&PublicKey> {
-        match &self.record.standing {
-            Standing::AwaitingClient => None,
-            Standing::Connected { client, .. } | Standing::LoggedOut { client } => Some(client),
-            Standing::Revoked { client, .. } => client.as_ref(),
-        }
-    }
-
-    /// Whether `secret` is the one of the grant; takes the same time for every wrong one.
-    pub fn secret_matches(&self, secret: &str) -> bool {
-        self.grant.secret_sha256.matches(secret)
-    }
-
-    pub(crate) fn with_standing(&self, standing: Standing) -> Self {
-        Self { grant: self.grant.clone(), record: ConnectionRecord { grant: self.record.grant.clone(), standing } }
     }
 }
 
@@ -265,6 +159,11 @@ pub struct Usage {
 }
 
 impl Usage {
+    /// Counts of rules begin again, because there are new rules.
+    pub(crate) fn under_new_terms(&self) -> Self {
+        Self { rules: Vec::new(), ..self.clone() }
+    }
+
     pub(crate) fn counted(&self, now_s: u64, rule: Option<usize>) -> Self {
         let mut next = self.clone();
         next.last_seen_s = now_s;

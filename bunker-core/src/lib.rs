@@ -16,8 +16,10 @@
 
 #![deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
 
+pub mod approval;
 pub mod audit;
 pub mod event;
+pub mod export;
 pub mod filter;
 pub mod grant;
 pub mod joint;

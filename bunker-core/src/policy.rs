@@ -1,8 +1,9 @@
-//! What one connection may do: rules of allow or deny × method × kind × peer, with use counts.
+//! What one connection may do: rules of allow, ask or deny × method × kind × peer, with use counts.
 //!
-//! Default deny: no rule that matches, no answer. A matching `deny` wins over every `allow`, whatever their
-//! order. A rule that could never match is refused when it is read, because a person who wrote one believes
-//! that it protects them.
+//! Default deny: no rule that matches, no answer. A matching `deny` wins over every other rule, whatever their
+//! order; among the others the first that matches decides, and an `allow` that is used up is passed over. A rule
+//! that could never match is refused when it is read, because a person who wrote one believes that it protects
+//! them.
 //!
 //! Out of scope: who may write a policy (`grant`, signed by the owner) and where counts are kept (`session`).
 
@@ -37,7 +38,20 @@ pub enum Permission {
 }
 
 impl Permission {
-    fn has_kind(self) -> bool {
+    /// The name in a policy, which is the method's on the wire.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::GetPublicKey => "get_public_key",
+            Self::SignEvent => "sign_event",
+            Self::Nip04Encrypt => "nip04_encrypt",
+            Self::Nip04Decrypt => "nip04_decrypt",
+            Self::Nip44Encrypt => "nip44_encrypt",
+            Self::Nip44Decrypt => "nip44_decrypt",
+        }
+    }
+
+    /// Whether a request of this method is about an event kind.
+    pub fn has_kind(self) -> bool {
         matches!(self, Self::SignEvent)
     }
 
@@ -55,6 +69,8 @@ impl Permission {
 pub enum RuleEffect {
     /// Let the request through.
     Allow,
+    /// Let the request through once the owner has approved it.
+    Ask,
     /// Refuse the request, whatever other rules say.
     Deny,
 }
@@ -81,7 +97,7 @@ impl<T: PartialEq> Scope<T> {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Rule {
-    /// Allow or deny.
+    /// Allow, ask or deny.
     pub effect: RuleEffect,
     /// Methods it speaks about.
     pub methods: Scope<Permission>,
@@ -91,7 +107,7 @@ pub struct Rule {
     /// The other party of an encryption or decryption.
     #[serde(default = "Scope::all")]
     pub peers: Scope<PublicKey>,
-    /// How often an `allow` may be used in the grant's life; `None` is without limit.
+    /// How often an `allow` may be used while these terms hold; `None` is without limit.
     #[serde(default)]
     pub uses: Option<u32>,
 }
@@ -111,6 +127,18 @@ pub struct Ask {
     pub kind: Option<u16>,
     /// The other party, for encryption and decryption.
     pub peer: Option<PublicKey>,
+}
+
+/// What a policy says when it does not say no.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Decided {
+    /// An allow rule let it through.
+    Allowed {
+        /// The rule whose count this uses, by position.
+        rule: usize,
+    },
+    /// The owner has to be asked.
+    Asked,
 }
 
 /// Why a policy says no.
@@ -145,7 +173,7 @@ pub enum PolicyError {
         /// Position of the rule, from 0.
         rule: usize,
     },
-    /// `uses` on a deny rule, or zero.
+    /// `uses` on an ask or deny rule, or zero.
     #[error("rule {rule}: uses is a positive number, on allow rules only")]
     BadUses {
         /// Position of the rule, from 0.
@@ -157,7 +185,7 @@ pub enum PolicyError {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Policy {
-    /// In any order: deny wins.
+    /// Deny wins wherever it stands; of the others the first that matches decides.
     pub rules: Vec<Rule>,
 }
 
@@ -186,20 +214,23 @@ impl Policy {
         self.rules.iter().enumerate().try_for_each(|(rule, it)| it.validate(rule))
     }
 
-    /// Decides; `used` holds the count of each rule by position. On success gives the position of the allow
-    /// rule whose count this request uses.
+    /// Decides; `used` holds the count of each rule by position.
     ///
     /// # Errors
     /// Why not.
-    pub fn decide(&self, ask: &Ask, used: &[u32]) -> Result<usize, Denied> {
+    pub fn decide(&self, ask: &Ask, used: &[u32]) -> Result<Decided, Denied> {
         let matching = || self.rules.iter().enumerate().filter(|(_, rule)| rule.matches(ask));
         if matching().any(|(_, rule)| rule.effect == RuleEffect::Deny) {
             return Err(Denied::Forbidden);
         }
-        let left =
+        let is_left =
             |rule: usize, uses: Option<u32>| uses.is_none_or(|limit| used.get(rule).copied().unwrap_or(0) < limit);
-        match matching().find(|(rule, it)| left(*rule, it.uses)) {
-            Some((rule, _)) => Ok(rule),
+        match matching().find(|(rule, it)| is_left(*rule, it.uses)) {
+            Some((rule, it)) => match it.effect {
+                RuleEffect::Allow => Ok(Decided::Allowed { rule }),
+                RuleEffect::Ask => Ok(Decided::Asked),
+                RuleEffect::Deny => Err(Denied::Forbidden),
+            },
             None if matching().next().is_some() => Err(Denied::UsedUp),
             None => Err(Denied::NotGranted),
         }
@@ -238,7 +269,7 @@ impl Rule {
         match (self.effect, self.uses) {
             (_, None) => Ok(()),
             (RuleEffect::Allow, Some(uses)) if uses > 0 => Ok(()),
-            (RuleEffect::Allow | RuleEffect::Deny, Some(_)) => Err(PolicyError::BadUses { rule }),
+            (RuleEffect::Allow | RuleEffect::Ask | RuleEffect::Deny, Some(_)) => Err(PolicyError::BadUses { rule }),
         }
     }
 }
@@ -340,7 +371,7 @@ mod tests {
     #[test]
     fn a_limited_rule_is_used_up() {
         let rules = policy(r#"{"rules":[{"effect":"allow","methods":["sign_event"],"kinds":[1],"uses":2}]}"#);
-        assert_eq!(rules.decide(&sign(1), &[1]), Ok(0));
+        assert_eq!(rules.decide(&sign(1), &[1]), Ok(Decided::Allowed { rule: 0 }));
         assert_eq!(rules.decide(&sign(1), &[2]), Err(Denied::UsedUp));
         assert_eq!(rules.decide(&sign(7), &[0]), Err(Denied::NotGranted));
     }
@@ -350,8 +381,50 @@ mod tests {
         let rules = policy(
             r#"{"rules":[{"effect":"allow","methods":["sign_event"],"uses":1},{"effect":"allow","methods":["sign_event"],"kinds":[1]}]}"#,
         );
-        assert_eq!(rules.decide(&sign(1), &[1, 0]), Ok(1));
+        assert_eq!(rules.decide(&sign(1), &[1, 0]), Ok(Decided::Allowed { rule: 1 }));
         assert_eq!(rules.decide(&sign(2), &[1, 0]), Err(Denied::UsedUp));
+    }
+
+    #[test]
+    fn of_allow_and_ask_the_first_that_matches_decides() {
+        let mut rules = policy(
+            r#"{"rules":[{"effect":"ask","methods":["sign_event"],"kinds":[1]},{"effect":"allow","methods":"all"}]}"#,
+        );
+        assert_eq!(rules.decide(&sign(1), &[]), Ok(Decided::Asked));
+        assert_eq!(rules.decide(&sign(7), &[]), Ok(Decided::Allowed { rule: 1 }));
+        rules.rules.reverse();
+        assert_eq!(rules.decide(&sign(1), &[]), Ok(Decided::Allowed { rule: 0 }));
+    }
+
+    #[test]
+    fn what_is_used_up_falls_through_to_asking() {
+        let rules = policy(
+            r#"{"rules":[{"effect":"allow","methods":["sign_event"],"uses":1},{"effect":"ask","methods":["sign_event"],"kinds":[1]}]}"#,
+        );
+        assert_eq!(rules.decide(&sign(1), &[0]), Ok(Decided::Allowed { rule: 0 }));
+        assert_eq!(rules.decide(&sign(1), &[1]), Ok(Decided::Asked));
+        assert_eq!(rules.decide(&sign(2), &[1]), Err(Denied::UsedUp));
+    }
+
+    #[test]
+    fn a_deny_rule_wins_over_asking_wherever_it_stands() {
+        let mut rules = policy(
+            r#"{"rules":[{"effect":"ask","methods":"all"},{"effect":"deny","methods":["sign_event"],"kinds":[0]}]}"#,
+        );
+        for _ in 0..2 {
+            assert_eq!(rules.decide(&sign(0), &[]), Err(Denied::Forbidden));
+            assert_eq!(rules.decide(&sign(1), &[]), Ok(Decided::Asked));
+            rules.rules.reverse();
+        }
+    }
+
+    #[test]
+    fn only_allowing_is_counted() {
+        for effect in ["ask", "deny"] {
+            let text = format!(r#"{{"rules":[{{"effect":"{effect}","methods":"all","uses":1}}]}}"#);
+            let error = serde_json::from_str::<Policy>(&text).unwrap().validate().unwrap_err();
+            assert_eq!(error, PolicyError::BadUses { rule: 0 });
+        }
     }
 
     #[test]

@@ -48,6 +48,9 @@ pub enum Progress {
     Admitted {
         /// Admissions so far, at most [`MAX_ATTEMPTS`].
         attempts: u8,
+        /// Number of the statement that made the terms under which it was counted; 0 for the grant's.
+        #[serde(default)]
+        terms: u64,
     },
     /// Answered: the reply is kept.
     Answered,
@@ -61,6 +64,13 @@ pub struct Seen {
     /// What became of it.
     #[serde(flatten)]
     pub progress: Progress,
+}
+
+impl Seen {
+    /// From when on the request can no longer be replayed, Unix seconds.
+    pub fn ends_at_s(&self) -> u64 {
+        self.created_at_s.saturating_add(MAX_AGE_S + 1)
+    }
 }
 
 /// The requests seen within the window.
@@ -79,6 +89,11 @@ impl ReplayWindow {
     pub fn expired(&self, now_s: u64) -> Vec<EventId> {
         let is_past = |seen: &Seen| freshness(seen.created_at_s, now_s) == Freshness::Stale;
         self.seen.iter().filter(|(_, seen)| is_past(seen)).map(|(id, _)| *id).collect()
+    }
+
+    /// From when on the first of them can be forgotten, Unix seconds.
+    pub fn next_expiry_s(&self) -> Option<u64> {
+        self.seen.values().map(Seen::ends_at_s).min()
     }
 
     /// True when nothing is remembered.

@@ -4,6 +4,10 @@
 //! itself: the bunker to answer ([`HolderState::receive`], [`HolderState::complete`]), the cosigner to contribute
 //! ([`HolderState::contribute`]). All three go through one judgement of the same rules.
 //!
+//! Where the rules say to ask the owner, the bunker holds the request. Its shell gives it to
+//! [`HolderState::receive`] again after every statement about its connection and when its time is over
+//! ([`HolderState::next_due_s`]): it is then carried out, answered, or goes on waiting.
+//!
 //! The machine is free of I/O. A step reads the state and gives mutations and an effect; [`HolderState::apply`]
 //! is the only writer. The shell commits all mutations of a step in one transaction before it runs the effect,
 //! so nothing is released that is not recorded. A holder's rows in storage are its mutations: loading is
@@ -13,6 +17,8 @@
 
 mod coordinator;
 mod cosigner;
+mod export;
+mod holding;
 mod judgement;
 mod refusal;
 mod state;
@@ -26,7 +32,7 @@ pub use self::{
     judgement::{Operation, Unreadable},
     refusal::Refusal,
     state::{HolderState, Identity, LastStatement, Mutation},
-    statements::StatementRefused,
+    statements::{Rules, StatementRefused},
 };
 
 /// What a step may use of the world.

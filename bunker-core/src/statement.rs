@@ -4,14 +4,19 @@
 //! number; a holder refuses one that is not newer than the last it applied, so an old word can't come back.
 //! Unknown versions and verbs are refused by name instead of being half understood.
 
-use frost_wasm_core::group::{GroupError, GroupId, GroupPublic};
-use serde::{Deserialize, Serialize};
+mod content;
+
+use frost_wasm_core::{
+    group::{GroupError, GroupId, GroupPublic},
+    provision::ReceivingPublic,
+};
 
 use crate::{
+    approval::Approval,
     event::{Event, EventError, Template},
-    grant::{ConnectionId, Grant, MAX_LABEL_BYTES, SecretHash},
+    grant::{ConnectionId, Grant, Terms},
     keys::{EventId, PublicKey},
-    policy::{Policy, PolicyError},
+    policy::PolicyError,
 };
 
 /// Event kind of owner statements. Unassigned, and never sent to a relay.
@@ -26,11 +31,46 @@ pub enum Verb {
     CreateGroup(GroupPublic),
     /// This connection may do these things.
     Grant(Grant),
+    /// From now on these terms hold for this connection.
+    Edit {
+        /// The connection.
+        connection: ConnectionId,
+        /// All of its terms, not only what changes.
+        terms: Terms,
+    },
+    /// This connection may do nothing until it is resumed.
+    Pause {
+        /// The connection.
+        connection: ConnectionId,
+    },
+    /// This connection may do again what its terms say.
+    Resume {
+        /// The connection.
+        connection: ConnectionId,
+    },
     /// This connection may do nothing more.
     Revoke {
         /// The connection.
         connection: ConnectionId,
     },
+    /// This one request may be carried out, and perhaps others like it.
+    Approve(Approval),
+    /// This one request is not carried out.
+    Deny {
+        /// The connection it came through.
+        connection: ConnectionId,
+        /// The request event.
+        request: EventId,
+    },
+    /// After a delay, each holder may seal its share to this key.
+    Export {
+        /// A key of the owner's device.
+        receiver: ReceivingPublic,
+    },
+    /// Nothing is exported.
+    CancelExport,
+    /// The holders wipe what they have of the group.
+    DeleteGroup,
 }
 
 impl Verb {
@@ -39,7 +79,29 @@ impl Verb {
         match self {
             Self::CreateGroup(_) => "create_group",
             Self::Grant(_) => "grant",
+            Self::Edit { .. } => "edit",
+            Self::Pause { .. } => "pause",
+            Self::Resume { .. } => "resume",
             Self::Revoke { .. } => "revoke",
+            Self::Approve(_) => "approve",
+            Self::Deny { .. } => "deny",
+            Self::Export { .. } => "export",
+            Self::CancelExport => "cancel_export",
+            Self::DeleteGroup => "delete_group",
+        }
+    }
+
+    /// The connection it is about, if it is about one.
+    pub fn connection(&self) -> Option<&ConnectionId> {
+        match self {
+            Self::Grant(Grant { connection, .. })
+            | Self::Edit { connection, .. }
+            | Self::Pause { connection }
+            | Self::Resume { connection }
+            | Self::Revoke { connection }
+            | Self::Approve(Approval { connection, .. })
+            | Self::Deny { connection, .. } => Some(connection),
+            Self::CreateGroup(_) | Self::Export { .. } | Self::CancelExport | Self::DeleteGroup => None,
         }
     }
 }
@@ -79,45 +141,15 @@ pub enum StatementError {
     Policy(#[from] PolicyError),
 }
 
-#[derive(Deserialize)]
-struct Header {
-    v: u64,
-    verb: String,
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct CreateGroupContent {
-    v: u64,
-    group: GroupId,
-    seq: u64,
-    verb: String,
-    public: GroupPublic,
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct GrantContent {
-    v: u64,
-    group: GroupId,
-    seq: u64,
-    verb: String,
-    connection: ConnectionId,
-    transport_pubkey: PublicKey,
-    secret_sha256: SecretHash,
-    label: String,
-    policy: Policy,
-    expires_at: Option<u64>,
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RevokeContent {
-    v: u64,
-    group: GroupId,
-    seq: u64,
-    verb: String,
-    connection: ConnectionId,
+/// A stored statement that is not what the owner signed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum StoredError {
+    /// It does not verify.
+    #[error("a stored statement is damaged: {0}")]
+    Statement(#[from] StatementError),
+    /// It verifies, but is another's, of another group, of another verb, or about something else.
+    #[error("a stored statement belongs elsewhere")]
+    Foreign,
 }
 
 impl Statement {
@@ -130,33 +162,23 @@ impl Statement {
         if event.kind != STATEMENT_KIND || !event.tags.is_empty() {
             return Err(StatementError::NotAStatement);
         }
-        let (group, seq, verb) = parse(&event.content)?;
+        let (group, seq, verb) = content::read(&event.content)?;
         Ok(Self { event, group, seq, verb })
+    }
+
+    /// Verifies a statement that was stored, and that it is `owner`'s word about `group`.
+    ///
+    /// # Errors
+    /// When it is not.
+    pub fn restore(event: Event, owner: &PublicKey, group: &GroupId) -> Result<Self, StoredError> {
+        let statement = Self::verify(event)?;
+        let is_ours = statement.owner() == owner && statement.group() == group;
+        if is_ours { Ok(statement) } else { Err(StoredError::Foreign) }
     }
 
     /// The event to be signed by the owner key for a verb.
     pub fn template(group: GroupId, seq: u64, verb: &Verb, created_at_s: u64) -> Template {
-        let (v, name) = (STATEMENT_VERSION, verb.name().to_owned());
-        let content = match verb {
-            Verb::CreateGroup(public) => {
-                encode(&CreateGroupContent { v, group, seq, verb: name, public: public.clone() })
-            }
-            Verb::Grant(grant) => encode(&GrantContent {
-                v,
-                group,
-                seq,
-                verb: name,
-                connection: grant.connection,
-                transport_pubkey: grant.transport_pubkey,
-                secret_sha256: grant.secret_sha256,
-                label: grant.label.clone(),
-                policy: grant.policy.clone(),
-                expires_at: grant.expires_at,
-            }),
-            Verb::Revoke { connection } => {
-                encode(&RevokeContent { v, group, seq, verb: name, connection: *connection })
-            }
-        };
+        let content = content::write(group, seq, verb);
         Template { created_at: created_at_s, kind: STATEMENT_KIND, tags: Vec::new(), content }
     }
 
@@ -194,51 +216,4 @@ impl Statement {
     pub fn event(&self) -> &Event {
         &self.event
     }
-}
-
-fn parse(content: &str) -> Result<(GroupId, u64, Verb), StatementError> {
-    let header: Header = decode(content)?;
-    if header.v != STATEMENT_VERSION {
-        return Err(StatementError::UnknownVersion(header.v));
-    }
-    match header.verb.as_str() {
-        "create_group" => {
-            let it: CreateGroupContent = decode(content)?;
-            it.public.validate()?;
-            if it.public.group != it.group {
-                return Err(StatementError::Content("public names another group".into()));
-            }
-            Ok((it.group, it.seq, Verb::CreateGroup(it.public)))
-        }
-        "grant" => {
-            let it: GrantContent = decode(content)?;
-            it.policy.validate()?;
-            if it.label.len() > MAX_LABEL_BYTES {
-                return Err(StatementError::Content(format!("label is longer than {MAX_LABEL_BYTES} bytes")));
-            }
-            let grant = Grant {
-                connection: it.connection,
-                transport_pubkey: it.transport_pubkey,
-                secret_sha256: it.secret_sha256,
-                label: it.label,
-                policy: it.policy,
-                expires_at: it.expires_at,
-            };
-            Ok((it.group, it.seq, Verb::Grant(grant)))
-        }
-        "revoke" => {
-            let it: RevokeContent = decode(content)?;
-            Ok((it.group, it.seq, Verb::Revoke { connection: it.connection }))
-        }
-        _ => Err(StatementError::UnknownVerb(header.verb.chars().take(32).collect())),
-    }
-}
-
-fn decode<'a, T: Deserialize<'a>>(content: &'a str) -> Result<T, StatementError> {
-    serde_json::from_str(content).map_err(|error| StatementError::Content(error.to_string()))
-}
-
-fn encode<T: Serialize>(content: &T) -> String {
-    // Structs of strings, numbers and lists always encode.
-    serde_json::to_string(content).unwrap_or_default()
 }

@@ -8,7 +8,7 @@ use super::{
 use crate::{
     audit::{Entry, Happening},
     event::{Event, VerifiedEvent},
-    grant::{Connection, ConnectionId, Standing},
+    grant::{ConnectionId, Standing},
     keys::{EventId, PublicKey, TransportSecret},
     nip44::ConversationKey,
     nip46::{Response, SealError, seal_response},
@@ -25,6 +25,8 @@ pub struct Received<'a> {
     pub transport: &'a TransportSecret,
     /// The key between connection and client, to read and to encrypt.
     pub conversation: &'a ConversationKey,
+    /// Address of the page where the owner approves, up to the request's id: `https://HOST/approve/`.
+    pub approve_at: &'a str,
 }
 
 /// What the bunker does after its record is committed.
@@ -34,6 +36,8 @@ pub enum BunkerEffect {
     Send(Box<Event>),
     /// Send the reply that is stored for this request.
     Resend(EventId),
+    /// The request waits for the owner. Send the app this auth challenge, if there is one.
+    Hold(Option<Box<Event>>),
     /// Do the operation with the other holders, then call [`HolderState::complete`].
     Perform(Box<Admission>, Operation),
 }
@@ -84,23 +88,39 @@ impl HolderState {
         if self.replay.get(&event.id).is_some_and(|seen| seen.progress == Progress::Answered) {
             return Ok(Step { mutations: Vec::new(), effect: BunkerEffect::Resend(event.id) });
         }
-        let Judgement { connection, request_id, subject, verdict } =
-            self.judge(event, received.conversation, ctx.now_s())?;
+        let held = self.pending.get(&event.id);
+        if let Some(pending) = held
+            && pending.is_over(ctx.now_s())
+        {
+            return Ok(self.given_up(pending, received, ctx)?);
+        }
+        let judgement = self.judge(event, received.conversation, ctx.now_s())?;
+        let verdict = match (&judgement.verdict, held) {
+            (Err(Refusal::NeedsApproval), Some(_)) => {
+                return Ok(Step { mutations: Vec::new(), effect: BunkerEffect::Hold(None) });
+            }
+            (Err(Refusal::NeedsApproval), None) => match self.pending_of_judgement(&judgement, event, ctx.now_s()) {
+                Ok(pending) => return Ok(self.held(pending, &judgement, received, ctx)?),
+                Err(refusal) => Err(refusal),
+            },
+            (Ok(_) | Err(_), _) => judgement.verdict,
+        };
+        let Judgement { connection, request_id, subject, .. } = judgement;
         let id = connection.grant().connection;
+        let mut mutations: Vec<_> = held.map(|_| Mutation::Settled(event.id)).into_iter().collect();
         let allowed = match verdict {
             Ok(allowed) => allowed,
             Err(refusal) => {
                 let happening = Happening::RequestRefused { reason: refusal.code().to_owned() };
                 let response = Response::error(request_id, refusal.to_string());
                 let audit = self.audit_request(ctx.now_ms, happening, id, event.id, subject);
-                return Ok(self.replied(Vec::new(), audit, response, received, ctx)?);
+                return Ok(self.replied(mutations, audit, response, received, ctx)?);
             }
         };
-        let mut mutations = Vec::new();
         if let Some(standing) = allowed.standing {
             mutations.push(Mutation::Connection(Box::new(connection.with_standing(standing))));
         }
-        if allowed.attempt == 1 {
+        if !allowed.is_counted {
             mutations.push(Mutation::Usage(id, self.usage_of(&id).counted(ctx.now_s(), allowed.rule)));
         }
         match allowed.task {
@@ -110,7 +130,7 @@ impl HolderState {
                 Ok(self.replied(mutations, audit, Response::ok(request_id, result), received, ctx)?)
             }
             Task::Joint(operation) => {
-                let progress = Progress::Admitted { attempts: allowed.attempt };
+                let progress = Progress::Admitted { attempts: allowed.attempt, terms: connection.terms_seq() };
                 mutations.push(Mutation::Seen(event.id, Seen { created_at_s: event.created_at, progress }));
                 let happening = Happening::RequestAdmitted;
                 mutations.push(self.audit_request(ctx.now_ms, happening, id, event.id, subject.clone()));
@@ -162,13 +182,17 @@ impl HolderState {
 
     /// What the owner ended while the holders worked is not answered any more.
     fn still_allowed(&self, connection: &ConnectionId) -> Result<(), Failure> {
-        match self.connection(connection).map(Connection::standing) {
-            Some(Standing::AwaitingClient | Standing::Connected { .. } | Standing::LoggedOut { .. }) => Ok(()),
-            Some(Standing::Revoked { .. }) | None => Err(Failure::new(Refusal::Revoked.code(), Refusal::Revoked)),
-        }
+        let refusal = match self.connection(connection).map(|it| (it.standing(), it.is_paused())) {
+            Some((Standing::Revoked { .. }, _)) | None => Refusal::Revoked,
+            Some((_, true)) => Refusal::Paused,
+            Some((Standing::AwaitingClient | Standing::Connected { .. } | Standing::LoggedOut { .. }, false)) => {
+                return Ok(());
+            }
+        };
+        Err(Failure::new(refusal.code(), refusal))
     }
 
-    fn replied<R: RngCore + CryptoRng>(
+    pub(super) fn replied<R: RngCore + CryptoRng>(
         &self,
         mutations: Vec<Mutation>,
         audit: Mutation,
@@ -212,7 +236,7 @@ fn failed(code: &str) -> Happening {
     Happening::RequestFailed { reason: code.to_owned() }
 }
 
-fn seal<R: RngCore + CryptoRng>(
+pub(super) fn seal<R: RngCore + CryptoRng>(
     response: &Response,
     transport: &TransportSecret,
     conversation: &ConversationKey,

@@ -2,7 +2,7 @@
 
 use super::{
     Mutation, Operation, Refusal, Step,
-    judgement::{Judgement, Task, Unreadable},
+    judgement::{Allowed, Judgement, Task, Unreadable},
     state::HolderState,
 };
 use crate::{
@@ -33,13 +33,13 @@ impl HolderState {
         now_ms: u64,
     ) -> Result<Step<CosignerEffect>, Unreadable> {
         let now_s = now_ms / 1000;
-        let Judgement { connection, request_id: _, subject, verdict } = self.judge(event, conversation, now_s)?;
+        let Judgement { connection, subject, verdict, .. } = self.judge(event, conversation, now_s)?;
         let id = connection.grant().connection;
-        let verdict = verdict.and_then(|allowed| match allowed.task {
-            Task::Joint(operation) => Ok((operation, allowed.attempt, allowed.rule, allowed.standing)),
+        let verdict = verdict.and_then(|Allowed { task, is_counted, rule, attempt, standing }| match task {
+            Task::Joint(operation) => Ok((operation, is_counted, rule, attempt, standing)),
             Task::Local(_) => Err(Refusal::NothingToContribute),
         });
-        let (operation, attempt, rule, standing) = match verdict {
+        let (operation, is_counted, rule, attempt, standing) = match verdict {
             Ok(allowed) => allowed,
             Err(refusal) => {
                 let happening = Happening::RequestRefused { reason: refusal.code().to_owned() };
@@ -51,10 +51,11 @@ impl HolderState {
         if let Some(standing) = standing {
             mutations.push(Mutation::Connection(Box::new(connection.with_standing(standing))));
         }
-        if attempt == 1 {
+        if !is_counted {
             mutations.push(Mutation::Usage(id, self.usage_of(&id).counted(now_s, rule)));
         }
-        let seen = Seen { created_at_s: event.created_at, progress: Progress::Admitted { attempts: attempt } };
+        let progress = Progress::Admitted { attempts: attempt, terms: connection.terms_seq() };
+        let seen = Seen { created_at_s: event.created_at, progress };
         mutations.push(Mutation::Seen(event.id, seen));
         mutations.push(self.audit_request(now_ms, Happening::Contributed, id, event.id, subject));
         Ok(Step { mutations, effect: CosignerEffect::Contribute(operation) })

@@ -8,18 +8,25 @@ use frost_wasm_core::frost::ecdh::Purpose;
 
 use super::{Refusal, state::HolderState};
 use crate::{
+    approval::{HOLD_MARGIN_S, Verdict},
     event::{Template, VerifiedEvent, compute_id},
     grant::{Connection, Standing},
     keys::{EventId, PublicKey},
     nip44::ConversationKey,
     nip46::{self, Call, Connect, OpenError, Plaintext, RequestError, SealError},
-    policy::{Ask, Permission},
+    policy::{Ask, Decided, Permission},
     relay::{NotTaken, recipient},
-    replay::{Freshness, MAX_ATTEMPTS, Progress, freshness},
+    replay::{Freshness, MAX_AGE_S, MAX_ATTEMPTS, Progress, freshness},
 };
 
 /// Longest method name in an audit record, in characters.
 const MAX_AUDITED_METHOD_CHARS: usize = 32;
+/// The kind of an HTTP authentication event.
+///
+/// <https://github.com/nostr-protocol/nips/blob/master/98.md>
+const HTTP_AUTH_KIND: u16 = 27_235;
+/// How far an HTTP authentication's time may lie from now, in seconds: servers take it within this time.
+const HTTP_AUTH_WINDOW_S: u64 = 60;
 
 /// What the holders do together.
 #[derive(Debug)]
@@ -82,12 +89,18 @@ pub(super) struct Judgement<'a> {
     /// NIP-46's id, chosen by the client.
     pub(super) request_id: String,
     pub(super) subject: Subject,
+    /// What the policy was asked.
+    pub(super) ask: Option<Ask>,
+    /// Until when it makes sense to ask the owner, Unix seconds.
+    pub(super) askable_until_s: u64,
     pub(super) verdict: Result<Allowed, Refusal>,
 }
 
 pub(super) struct Allowed {
     pub(super) task: Task,
-    /// The policy's rule that this uses, unless the request was counted before.
+    /// Whether this request was counted under the connection's terms already.
+    pub(super) is_counted: bool,
+    /// The policy's rule that this uses.
     pub(super) rule: Option<usize>,
     /// Which attempt at this request it is, from 1.
     pub(super) attempt: u8,
@@ -127,8 +140,13 @@ impl HolderState {
                 return Err(Unreadable::Content(error));
             }
         };
+        let asked = call.as_ref().ok().and_then(ask);
+        let auth_until_s =
+            call.as_ref().ok().and_then(http_auth_at_s).map(|at_s| at_s.saturating_add(HTTP_AUTH_WINDOW_S));
+        let fresh_until_s = event.created_at.saturating_add(MAX_AGE_S - HOLD_MARGIN_S);
+        let askable_until_s = fresh_until_s.min(auth_until_s.unwrap_or(u64::MAX));
         let verdict = self.allow(connection, event, call, now_s);
-        Ok(Judgement { connection, request_id, subject, verdict })
+        Ok(Judgement { connection, request_id, subject, ask: asked, askable_until_s, verdict })
     }
 
     fn allow(
@@ -139,26 +157,56 @@ impl HolderState {
         now_s: u64,
     ) -> Result<Allowed, Refusal> {
         let standing = admit_client(connection, &event.pubkey, call.as_ref().ok(), now_s)?;
+        if connection.is_paused() && !matches!(call, Ok(Call::Ping)) {
+            return Err(Refusal::Paused);
+        }
         let call = call.map_err(|error| match error {
             RequestError::UnknownMethod(name) => Refusal::UnknownMethod(name),
             error => Refusal::BadRequest(error.to_string()),
         })?;
-        let attempts = match self.replay.get(&event.id).map(|seen| seen.progress) {
-            Some(Progress::Admitted { attempts }) => attempts,
-            Some(Progress::Answered) | None => 0,
+        let (attempts, is_counted) = match self.replay.get(&event.id).map(|seen| seen.progress) {
+            Some(Progress::Admitted { attempts, terms }) => (attempts, terms == connection.terms_seq()),
+            Some(Progress::Answered) | None => (0, false),
         };
         if attempts >= MAX_ATTEMPTS {
             return Err(Refusal::TooManyAttempts);
         }
-        let rule = match ask(&call) {
-            Some(ask) if attempts == 0 => {
-                let id = &connection.grant().connection;
-                Some(connection.grant().policy.decide(&ask, &self.usage_of(id).rules)?)
-            }
-            // Counted when it was first admitted; deny rules and ends of connections are above.
-            Some(_) | None => None,
+        let rule = self.permit(connection, &event.id, &call, is_counted, now_s)?;
+        Ok(Allowed { task: self.task(call), is_counted, rule, attempt: attempts.saturating_add(1), standing })
+    }
+
+    /// What the policy says, and where it says to ask, what the owner says. Gives the rule that is used.
+    fn permit(
+        &self,
+        connection: &Connection,
+        request: &EventId,
+        call: &Call,
+        is_counted: bool,
+        now_s: u64,
+    ) -> Result<Option<usize>, Refusal> {
+        let Some(ask) = ask(call) else { return Ok(None) };
+        let usage = self.usage_of(&connection.grant().connection);
+        // What this request itself used up must not refuse its next attempt.
+        let used = if is_counted { &[] } else { usage.rules.as_slice() };
+        let decided = connection.terms().policy.decide(&ask, used)?;
+        if http_auth_at_s(call).is_some_and(|at_s| at_s.abs_diff(now_s) > HTTP_AUTH_WINDOW_S) {
+            return Err(Refusal::StaleAuth);
+        }
+        match decided {
+            Decided::Allowed { rule } => Ok(Some(rule)),
+            Decided::Asked => self.approved(connection, request, &ask, now_s).map(|()| None),
+        }
+    }
+
+    /// Whether the owner approved this request, or requests like it.
+    fn approved(&self, connection: &Connection, request: &EventId, ask: &Ask, now_s: u64) -> Result<(), Refusal> {
+        let id = &connection.grant().connection;
+        let is_approved = match self.decisions.get(request).map(|decision| decision.verdict()) {
+            Some(Verdict::Denied { connection, .. }) if connection == id => return Err(Refusal::DeniedByOwner),
+            Some(Verdict::Approved(it)) => (&it.connection, it.method, it.kind) == (id, ask.permission, ask.kind),
+            Some(Verdict::Denied { .. }) | None => false,
         };
-        Ok(Allowed { task: self.task(call), rule, attempt: attempts.saturating_add(1), standing })
+        if is_approved || connection.allows(ask, now_s) { Ok(()) } else { Err(Refusal::NeedsApproval) }
     }
 
     fn task(&self, call: Call) -> Task {
@@ -251,6 +299,14 @@ fn ask(call: &Call) -> Option<Ask> {
         Call::Nip04Decrypt { peer, .. } => about_peer(Permission::Nip04Decrypt, peer),
         Call::Nip44Encrypt { peer, .. } => about_peer(Permission::Nip44Encrypt, peer),
         Call::Nip44Decrypt { peer, .. } => about_peer(Permission::Nip44Decrypt, peer),
+    }
+}
+
+/// The time of an HTTP authentication that is to be signed.
+fn http_auth_at_s(call: &Call) -> Option<u64> {
+    match call {
+        Call::SignEvent(template) if template.kind == HTTP_AUTH_KIND => Some(template.created_at),
+        _ => None,
     }
 }
 

@@ -35,9 +35,27 @@ pub enum Refusal {
     /// The grant is over.
     #[error("this connection has expired: ask the owner for a new bunker URL")]
     Expired,
+    /// The owner has paused the connection.
+    #[error("this connection is paused by its owner: try again later")]
+    Paused,
     /// The policy says no.
     #[error("not allowed: {0}")]
     Denied(#[from] Denied),
+    /// The policy says that the owner has to be asked, and the owner has not approved.
+    #[error("the owner has not approved this request")]
+    NeedsApproval,
+    /// The owner was asked and said no.
+    #[error("the owner said no to this request")]
+    DeniedByOwner,
+    /// The owner was asked and the time is over.
+    #[error("the owner did not answer in time: try again")]
+    NotApprovedInTime,
+    /// Too many requests of the connection wait for the owner.
+    #[error("too many requests wait for the owner already: try again later")]
+    TooManyPending,
+    /// An HTTP authentication event (NIP-98) that no server would take.
+    #[error("this HTTP authentication is not of this minute: try again")]
+    StaleAuth,
     /// Admitted too often without an answer.
     #[error("this request was tried too often: send it again as a new event")]
     TooManyAttempts,
@@ -63,6 +81,12 @@ impl Refusal {
             Self::Denied(Denied::Forbidden) => "forbidden",
             Self::Denied(Denied::NotGranted) => "not_granted",
             Self::Denied(Denied::UsedUp) => "used_up",
+            Self::Paused => "paused",
+            Self::NeedsApproval => "needs_approval",
+            Self::DeniedByOwner => "denied_by_owner",
+            Self::NotApprovedInTime => "not_approved_in_time",
+            Self::TooManyPending => "too_many_pending",
+            Self::StaleAuth => "stale_auth",
             Self::TooManyAttempts => "too_many_attempts",
             Self::NothingToContribute => "nothing_to_contribute",
         }

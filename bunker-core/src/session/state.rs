@@ -6,8 +6,10 @@ use frost_wasm_core::group::{GroupId, GroupPublic, HolderIndex};
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    approval::{Decision, Pending},
     audit::{AuditHead, AuditRecord, Entry},
     event::Event,
+    export::Export,
     grant::{Connection, ConnectionId, Usage},
     keys::{EventId, PublicKey},
     replay::{ReplayWindow, Seen},
@@ -48,8 +50,18 @@ pub enum Mutation {
     Seen(EventId, Seen),
     /// The reply to a request, as it was sent.
     Reply(EventId, Box<Event>),
-    /// A request is too old to come again: its row and its reply go.
+    /// A request waits for the owner.
+    Pending(EventId, Box<Pending>),
+    /// A request waits no more: its row goes.
+    Settled(EventId),
+    /// The owner decided about a request.
+    Decision(EventId, Box<Decision>),
+    /// A request is too old to come again: its row, its reply and the owner's decision go.
     Forget(EventId),
+    /// An export was asked for, or ended.
+    Export(Option<Box<Export>>),
+    /// The owner's `delete_group` statement: all else that is stored is wiped.
+    Deleted(Box<Event>),
     /// A record of the audit chain.
     Audit(Box<AuditRecord>),
 }
@@ -62,6 +74,10 @@ pub struct HolderState {
     pub(super) connections: BTreeMap<ConnectionId, Connection>,
     pub(super) usage: BTreeMap<ConnectionId, Usage>,
     pub(super) replay: ReplayWindow,
+    pub(super) pending: BTreeMap<EventId, Pending>,
+    pub(super) decisions: BTreeMap<EventId, Decision>,
+    pub(super) export: Option<Export>,
+    pub(super) deleted: Option<Event>,
     pub(super) audit: AuditHead,
 }
 
@@ -75,6 +91,10 @@ impl HolderState {
             connections: BTreeMap::new(),
             usage: BTreeMap::new(),
             replay: ReplayWindow::default(),
+            pending: BTreeMap::new(),
+            decisions: BTreeMap::new(),
+            export: None,
+            deleted: None,
             audit: AuditHead::default(),
         }
     }
@@ -91,7 +111,29 @@ impl HolderState {
             }
             Mutation::Seen(request, seen) => self.replay.remember(*request, *seen),
             Mutation::Reply(_, _) => {} // kept in storage only, found by the request's id
-            Mutation::Forget(request) => self.replay.forget(request),
+            Mutation::Pending(request, pending) => {
+                self.pending.insert(*request, Pending::clone(pending));
+            }
+            Mutation::Settled(request) => {
+                self.pending.remove(request);
+            }
+            Mutation::Decision(request, decision) => {
+                self.decisions.insert(*request, Decision::clone(decision));
+            }
+            Mutation::Forget(request) => {
+                self.replay.forget(request);
+                self.decisions.remove(request);
+            }
+            Mutation::Export(export) => self.export = export.as_deref().cloned(),
+            Mutation::Deleted(statement) => {
+                self.connections.clear();
+                self.usage.clear();
+                self.replay = ReplayWindow::default();
+                self.pending.clear();
+                self.decisions.clear();
+                self.export = None;
+                self.deleted = Some(Event::clone(statement));
+            }
             Mutation::Audit(record) => self.audit = record.head(),
         }
     }
@@ -136,14 +178,55 @@ impl HolderState {
         self.connections.values().find(|connection| connection.grant().transport_pubkey == *transport)
     }
 
-    /// Forgets requests that can't come again.
-    pub fn forget_expired(&self, now_s: u64) -> Vec<Mutation> {
-        self.replay.expired(now_s).into_iter().map(Mutation::Forget).collect()
+    /// Requests that wait for the owner.
+    pub fn pending(&self) -> impl Iterator<Item = &Pending> {
+        self.pending.values()
     }
 
-    /// True while requests are remembered that will expire.
+    /// Those of one connection.
+    pub fn pending_of(&self, connection: &ConnectionId) -> impl Iterator<Item = &Pending> {
+        self.pending.values().filter(move |pending| pending.connection == *connection)
+    }
+
+    /// One of them.
+    pub fn pending_request(&self, request: &EventId) -> Option<&Pending> {
+        self.pending.get(request)
+    }
+
+    /// The owner's `delete_group` statement, once it was applied. Such a holder does nothing more.
+    pub fn deleted(&self) -> Option<&Event> {
+        self.deleted.as_ref()
+    }
+
+    /// Forgets requests that can't come again, and an export whose week is over.
+    pub fn forget_expired(&self, now_s: u64) -> Vec<Mutation> {
+        let seen = self.replay.expired(now_s);
+        let unseen = self.unseen_decisions().filter(|decision| decision.ends_at_s() <= now_s);
+        let unseen: Vec<_> = unseen.map(|decision| *decision.request()).collect();
+        let mut mutations: Vec<_> = seen.into_iter().chain(unseen).map(Mutation::Forget).collect();
+        if self.export.as_ref().is_some_and(|export| export.is_over(now_s.saturating_mul(1000))) {
+            mutations.push(Mutation::Export(None));
+        }
+        mutations
+    }
+
+    /// True while something is remembered that will be forgotten.
     pub fn remembers_requests(&self) -> bool {
-        !self.replay.is_empty()
+        !self.replay.is_empty() || !self.decisions.is_empty()
+    }
+
+    /// When the next thing has to be done by the clock, Unix seconds: a waiting request is answered, or what is
+    /// over is forgotten.
+    pub fn next_due_s(&self) -> Option<u64> {
+        let waiting = self.pending.values().map(|pending| pending.expires_at_s).min();
+        let deciding = self.unseen_decisions().map(Decision::ends_at_s).min();
+        let leaving = self.export.as_ref().map(|export| export.ends_at_ms().div_ceil(1000));
+        [waiting, self.replay.next_expiry_s(), deciding, leaving].into_iter().flatten().min()
+    }
+
+    /// Decisions about requests that were not carried out here. The others are forgotten with their requests.
+    fn unseen_decisions(&self) -> impl Iterator<Item = &Decision> {
+        self.decisions.iter().filter(|(request, _)| self.replay.get(request).is_none()).map(|(_, decision)| decision)
     }
 
     pub(super) fn usage_of(&self, connection: &ConnectionId) -> Usage {

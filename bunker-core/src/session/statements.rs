@@ -1,17 +1,26 @@
 //! Owner statements at a holder: made once, in order, by the owner that came with the share.
 
-use frost_wasm_core::group::{GroupPublic, HolderIndex};
+use frost_wasm_core::group::{GroupPublic, HolderIndex, HolderRole};
 
 use super::{
     Mutation,
     state::{HolderState, Identity, LastStatement},
 };
 use crate::{
+    approval::{Approval, Decision, MAX_ALLOWANCES, Pending, Verdict},
     audit::{Entry, Happening},
+    export::Export,
     grant::{Connection, ConnectionId, MAX_CONNECTIONS, Standing},
-    keys::PublicKey,
+    keys::{EventId, PublicKey},
     statement::{Statement, Verb},
 };
+
+/// What a deployment has decided about statements.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rules {
+    /// How long an export waits, in milliseconds, so that it can be cancelled.
+    pub export_delay_ms: u64,
+}
 
 /// Why a holder does not apply a statement.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -48,6 +57,27 @@ pub enum StatementRefused {
     /// [`MAX_CONNECTIONS`] reached.
     #[error("a group has at most {MAX_CONNECTIONS} connections, those that ended included")]
     TooManyConnections,
+    /// The connection was revoked, or its client logged out.
+    #[error("this connection has ended; grant a new one")]
+    ConnectionEnded,
+    /// The request does not wait for the owner, or does no more.
+    #[error("no such request waits for you; it may have been answered meanwhile")]
+    NoSuchRequest,
+    /// The request that waits is another's, or of another method or kind, than the statement says.
+    #[error("the request that waits is another than the statement says")]
+    OtherRequest,
+    /// [`MAX_ALLOWANCES`] reached.
+    #[error("a connection has at most {MAX_ALLOWANCES} remembered approvals; allow it in its policy instead")]
+    TooManyAllowances,
+    /// An export is under way.
+    #[error("an export is under way already; cancel it first")]
+    ExportPending,
+    /// There is no export to cancel.
+    #[error("no export is under way")]
+    NoExport,
+    /// The group was deleted.
+    #[error("this group was deleted by its owner")]
+    Deleted,
 }
 
 impl HolderState {
@@ -76,7 +106,7 @@ impl HolderState {
             public: public.clone(),
             holder,
         });
-        let mutations = state.applied(statement, None, now_ms);
+        let mutations = state.applied(statement, Vec::new(), now_ms);
         mutations.iter().for_each(|mutation| state.apply(mutation));
         Ok((state, mutations))
     }
@@ -85,7 +115,7 @@ impl HolderState {
     ///
     /// # Errors
     /// Why it is not applied.
-    pub fn deliver(&self, statement: &Statement, now_ms: u64) -> Result<Vec<Mutation>, StatementRefused> {
+    pub fn deliver(&self, statement: &Statement, rules: Rules, now_ms: u64) -> Result<Vec<Mutation>, StatementRefused> {
         if *statement.owner() != self.identity.owner {
             return Err(StatementRefused::NotTheOwner);
         }
@@ -95,11 +125,16 @@ impl HolderState {
         if *statement.id() == self.last_statement.id {
             return Ok(Vec::new());
         }
+        if self.deleted().is_some() {
+            return Err(StatementRefused::Deleted);
+        }
         let (seq, last) = (statement.seq(), self.last_statement.seq);
         if seq <= last {
             return Err(StatementRefused::NotNewer { seq, last });
         }
-        let connection = match statement.verb() {
+        let now_s = now_ms / 1000;
+        let changed = |connection| vec![Mutation::Connection(Box::new(connection))];
+        let changes = match statement.verb() {
             Verb::CreateGroup(_) => return Err(StatementRefused::WrongMoment),
             Verb::Grant(grant) => {
                 let is_taken = self.connections.contains_key(&grant.connection)
@@ -114,11 +149,79 @@ impl HolderState {
                 if self.connections.len() >= MAX_CONNECTIONS {
                     return Err(StatementRefused::TooManyConnections);
                 }
-                Connection::granted(statement, grant)
+                changed(Connection::granted(statement, grant))
             }
-            Verb::Revoke { connection } => self.revoked(connection, statement)?,
+            Verb::Edit { connection, terms } => {
+                let next = self.living(connection)?.with_terms(statement, terms.clone());
+                let usage = self.usage_of(connection).under_new_terms();
+                vec![Mutation::Connection(Box::new(next)), Mutation::Usage(*connection, usage)]
+            }
+            Verb::Pause { connection } => changed(self.living(connection)?.with_pause(Some(statement))),
+            Verb::Resume { connection } => changed(self.living(connection)?.with_pause(None)),
+            Verb::Revoke { connection } => changed(self.revoked(connection, statement)?),
+            Verb::Approve(approval) => self.approve(statement, approval, now_s)?,
+            Verb::Deny { connection, request } => {
+                self.living(connection)?;
+                if let Some(pending) = self.waiting(request, now_s)?
+                    && pending.connection != *connection
+                {
+                    return Err(StatementRefused::OtherRequest);
+                }
+                let verdict = Verdict::Denied { connection: *connection, request: *request };
+                vec![Mutation::Decision(*request, Box::new(Decision::made(statement, verdict, now_s)))]
+            }
+            Verb::Export { receiver } => {
+                if self.export(now_ms).is_some() {
+                    return Err(StatementRefused::ExportPending);
+                }
+                let ready_at_ms = now_ms.saturating_add(rules.export_delay_ms);
+                vec![Mutation::Export(Some(Box::new(Export::asked(statement, *receiver, ready_at_ms))))]
+            }
+            Verb::CancelExport => {
+                self.export(now_ms).ok_or(StatementRefused::NoExport)?;
+                vec![Mutation::Export(None)]
+            }
+            Verb::DeleteGroup => vec![Mutation::Deleted(Box::new(statement.event().clone()))],
         };
-        Ok(self.applied(statement, Some(connection), now_ms))
+        Ok(self.applied(statement, changes, now_ms))
+    }
+
+    fn approve(
+        &self,
+        statement: &Statement,
+        approval: &Approval,
+        now_s: u64,
+    ) -> Result<Vec<Mutation>, StatementRefused> {
+        let connection = self.living(&approval.connection)?;
+        if self.waiting(&approval.request, now_s)?.is_some_and(|pending| !pending.is_as(approval)) {
+            return Err(StatementRefused::OtherRequest);
+        }
+        let mut changes = Vec::new();
+        if let Some(next) = connection.with_allowance(statement, approval, now_s) {
+            if next.allowances(now_s).count() > MAX_ALLOWANCES {
+                return Err(StatementRefused::TooManyAllowances);
+            }
+            changes.push(Mutation::Connection(Box::new(next)));
+        }
+        let decision = Decision::made(statement, Verdict::Approved(*approval), now_s);
+        changes.push(Mutation::Decision(approval.request, Box::new(decision)));
+        Ok(changes)
+    }
+
+    /// The request that waits at the bunker. Other holders have no queue and learn of a request when they are
+    /// asked to contribute to it.
+    fn waiting(&self, request: &EventId, now_s: u64) -> Result<Option<&Pending>, StatementRefused> {
+        let own = self.identity.public.holder(self.identity.holder);
+        if own.is_none_or(|own| own.role != HolderRole::Bunker) {
+            return Ok(None);
+        }
+        let pending = self.pending.get(request).filter(|pending| !pending.is_over(now_s));
+        pending.ok_or(StatementRefused::NoSuchRequest).map(Some)
+    }
+
+    fn living(&self, id: &ConnectionId) -> Result<&Connection, StatementRefused> {
+        let connection = self.connections.get(id).ok_or(StatementRefused::NoSuchConnection)?;
+        if connection.has_ended() { Err(StatementRefused::ConnectionEnded) } else { Ok(connection) }
     }
 
     fn revoked(&self, id: &ConnectionId, statement: &Statement) -> Result<Connection, StatementRefused> {
@@ -127,16 +230,22 @@ impl HolderState {
         Ok(connection.with_standing(Standing::Revoked { statement: Box::new(statement.event().clone()), client }))
     }
 
-    fn applied(&self, statement: &Statement, connection: Option<Connection>, now_ms: u64) -> Vec<Mutation> {
+    fn applied(&self, statement: &Statement, changes: Vec<Mutation>, now_ms: u64) -> Vec<Mutation> {
+        let verb = statement.verb();
         let happening = Happening::StatementApplied {
-            verb: statement.verb().name().to_owned(),
+            verb: verb.name().to_owned(),
             seq: statement.seq(),
             statement: *statement.id(),
         };
-        let named = connection.as_ref().map(|connection| connection.grant().connection);
-        let entry = Entry { happening, connection: named, request: None, method: None, kind: None, peer: None };
+        let (request, method, kind) = match verb {
+            Verb::Approve(it) => (Some(it.request), Some(it.method.name().to_owned()), it.kind),
+            Verb::Deny { request, .. } => (Some(*request), None, None),
+            _ => (None, None, None),
+        };
+        let connection = verb.connection().copied();
+        let entry = Entry { happening, connection, request, method, kind, peer: None };
         let mut mutations = vec![Mutation::LastStatement(LastStatement { seq: statement.seq(), id: *statement.id() })];
-        mutations.extend(connection.map(|connection| Mutation::Connection(Box::new(connection))));
+        mutations.extend(changes);
         mutations.push(self.audit_entry(now_ms, entry));
         mutations
     }

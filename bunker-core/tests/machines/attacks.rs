@@ -13,7 +13,7 @@ use bunker_core::{
 };
 use serde_json::{Value, json};
 
-use crate::world::{EVERYTHING, Outcome, Uncontributed, World, body, template};
+use crate::world::{APPROVE_AT, EVERYTHING, Outcome, Uncontributed, World, body, template};
 
 #[test]
 fn attack_14_a_coordinator_cannot_ask_for_a_bare_hash() {
@@ -188,6 +188,7 @@ fn attack_23_the_machine_refuses_a_stale_request_whatever_its_relay_let_in() {
         event: &event,
         transport: &world.transports[&app.transport],
         conversation: &app.conversation(),
+        approve_at: APPROVE_AT,
     };
     let ctx = &mut bunker_core::session::Ctx { now_ms: world.now_ms, rng: &mut world.rng };
     let refused = world.bunker.state.receive(received, ctx).unwrap_err();

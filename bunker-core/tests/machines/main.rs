@@ -5,6 +5,7 @@
 
 #![allow(clippy::print_stderr, reason = "a failed world says which seed it ran from")]
 
+mod approvals;
 mod attacks;
 mod connections;
 mod judge;

@@ -121,8 +121,12 @@ fn attack_28_debug_of_a_request_on_its_way_shows_nothing_private() {
         }
         let request = world.request(&app, method, params.clone());
         let event = request.clone().into_verified().unwrap();
-        let received =
-            Received { event: &event, transport: &world.transports[&app.transport], conversation: &app.conversation() };
+        let received = Received {
+            event: &event,
+            transport: &world.transports[&app.transport],
+            conversation: &app.conversation(),
+            approve_at: "",
+        };
         hides(&world, &app, "Received", &debug(&received));
         let mut rng = world.rng.clone();
         let ctx = &mut Ctx { now_ms: world.now_ms, rng: &mut rng };

@@ -327,7 +327,7 @@ fn a_statements_content_has_these_bytes() {
     let (key, hash) = (grant.transport_pubkey, serde_json::to_string(&grant.secret_sha256).unwrap());
     let statement = world.statement_at(8, &Verb::Grant(grant));
     let expected = format!(
-        r#"{{"v":1,"group":"{group}","seq":8,"verb":"grant","connection":"{}","transport_pubkey":"{key}","secret_sha256":{hash},"label":"Ä","policy":{{"rules":[]}},"expires_at":null}}"#,
+        r#"{{"v":1,"group":"{group}","seq":8,"verb":"grant","connection":"{}","transport_pubkey":"{key}","secret_sha256":{hash},"label":"Ä","policy":{{"rules":[]}},"expires_at":null,"auth_url":true}}"#,
         "c0".repeat(16)
     );
     assert_eq!(statement.event().content, expected);

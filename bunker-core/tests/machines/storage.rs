@@ -3,10 +3,10 @@
 use bunker_core::{
     audit::{AuditHead, AuditRecord, ChainError, verify_chain},
     event::Event,
-    grant::{Connection, ConnectionError, ConnectionRecord, Standing},
+    grant::{Connection, ConnectionRecord, Standing},
     keys::TransportSecret,
     session::{HolderState, Mutation},
-    statement::{Statement, StatementError, Verb},
+    statement::{Statement, StatementError, StoredError, Verb},
 };
 use frost_wasm_core::group::GroupId;
 use serde_json::{Value, json};
@@ -17,7 +17,7 @@ fn stored(world: &World, app: &App) -> Value {
     serde_json::to_value(world.bunker.connection(&app.connection).record()).unwrap()
 }
 
-fn restore(world: &World, row: Value) -> Result<Connection, ConnectionError> {
+fn restore(world: &World, row: Value) -> Result<Connection, StoredError> {
     let record: ConnectionRecord = serde_json::from_value(row).unwrap();
     Connection::restore(record, &world.owner.public_key(), &world.public.group)
 }
@@ -38,11 +38,11 @@ fn attack_24_an_edited_grant_is_found() {
     let content = grant.content.replace(r#"{"rules":[]}"#, &serde_json::to_string(&wide).unwrap());
     assert_ne!(content, grant.content);
     widened["grant"]["content"] = json!(content);
-    assert!(matches!(restore(&world, widened), Err(ConnectionError::Statement(StatementError::Event(_)))));
+    assert!(matches!(restore(&world, widened), Err(StoredError::Statement(StatementError::Event(_)))));
     for (field, value) in [("sig", json!("0".repeat(128))), ("created_at", json!(1)), ("pubkey", json!(app.pubkey()))] {
         let mut edited = row.clone();
         edited["grant"][field] = value;
-        assert!(matches!(restore(&world, edited), Err(ConnectionError::Statement(_))), "{field}");
+        assert!(matches!(restore(&world, edited), Err(StoredError::Statement(_))), "{field}");
     }
 }
 
@@ -60,12 +60,12 @@ fn attack_24_a_grant_by_another_key_or_for_another_group_is_found() {
         let event = Statement::template(group, 2, &verb, 0).sign_with(key, &mut world.rng).unwrap();
         let mut swapped = row.clone();
         swapped["grant"] = json!(event);
-        assert_eq!(restore(&world, swapped), Err(ConnectionError::Foreign));
+        assert_eq!(restore(&world, swapped), Err(StoredError::Foreign));
     }
     let revocation = world.revocation(&app);
     let mut swapped = row;
     swapped["grant"] = json!(revocation.event());
-    assert_eq!(restore(&world, swapped), Err(ConnectionError::Foreign));
+    assert_eq!(restore(&world, swapped), Err(StoredError::Foreign));
 }
 
 #[test]
@@ -84,11 +84,11 @@ fn attack_24_a_revocation_in_storage_is_the_owners_word_about_that_connection() 
     for statement in [others.event(), &grant, &forged] {
         let mut swapped = row.clone();
         swapped["statement"] = json!(statement);
-        assert_eq!(restore(&world, swapped), Err(ConnectionError::Foreign));
+        assert_eq!(restore(&world, swapped), Err(StoredError::Foreign));
     }
     let mut edited = row;
     edited["statement"]["content"] = json!("{}");
-    assert!(matches!(restore(&world, edited), Err(ConnectionError::Statement(_))));
+    assert!(matches!(restore(&world, edited), Err(StoredError::Statement(_))));
 }
 
 #[test]

@@ -35,7 +35,12 @@ pub(crate) use self::{
 /// A policy without restriction.
 pub(crate) const EVERYTHING: &str = r#"{"rules":[{"effect":"allow","methods":"all"}]}"#;
 
+/// Where the owner approves, up to the request's id.
+pub(crate) const APPROVE_AT: &str = "https://passport.example/approve/";
+
 pub(crate) struct World {
+    /// Where the shell says that the owner approves.
+    pub(crate) approve_at: String,
     pub(crate) seed: u64,
     pub(crate) rng: ChaCha20Rng,
     pub(crate) now_ms: u64,
@@ -74,6 +79,7 @@ impl World {
         let created = owner::create_group(&owner, &public, now_ms / 1000, &mut rng);
         let [bunker, cosigner, recovery]: [KeyShare; 3] = shares.try_into().unwrap();
         Self {
+            approve_at: APPROVE_AT.to_owned(),
             seed,
             now_ms,
             seq: created.seq(),

@@ -3,16 +3,21 @@
 use std::collections::BTreeMap;
 
 use bunker_core::{
+    approval::{Decision, DecisionRecord, Pending},
     audit::{AuditHead, AuditRecord, verify_chain},
     event::Event,
+    export::{Export, ExportRecord},
     grant::{Connection, ConnectionId, ConnectionRecord, Usage},
     keys::EventId,
     replay::Seen,
-    session::{HolderState, LastStatement, Mutation, StatementRefused},
+    session::{HolderState, LastStatement, Mutation, Rules, StatementRefused},
     statement::Statement,
 };
 use frost_wasm_core::share::KeyShare;
 use serde::{Serialize, de::DeserializeOwned};
+
+/// What the deployment of these tests has decided.
+pub(crate) const RULES: Rules = Rules { export_delay_ms: 24 * 60 * 60 * 1000 };
 
 /// A commit that did not happen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,7 +80,7 @@ impl TestHolder {
     }
 
     pub(crate) fn deliver(&mut self, statement: &Statement, now_ms: u64) -> Result<(), Undelivered> {
-        let mutations = self.state.deliver(statement, now_ms).map_err(Undelivered::Refused)?;
+        let mutations = self.state.deliver(statement, RULES, now_ms).map_err(Undelivered::Refused)?;
         self.commit(&mutations).map_err(|_| Undelivered::Storage)
     }
 
@@ -127,7 +132,11 @@ fn row(mutation: &Mutation) -> String {
         Mutation::Usage(connection, usage) => text(&(connection, usage)),
         Mutation::Seen(request, seen) => text(&(request, seen)),
         Mutation::Reply(request, reply) => text(&(request, reply)),
-        Mutation::Forget(request) => text(request),
+        Mutation::Pending(request, pending) => text(&(request, pending)),
+        Mutation::Decision(request, decision) => text(&(request, decision.record())),
+        Mutation::Export(export) => text(&export.as_deref().map(Export::record)),
+        Mutation::Deleted(statement) => text(statement),
+        Mutation::Settled(request) | Mutation::Forget(request) => text(request),
         Mutation::Audit(record) => text(record),
     }
 }
@@ -159,6 +168,23 @@ fn through_storage(
             let (request, reply) = read::<(EventId, Event)>(&row);
             Mutation::Reply(request, Box::new(reply))
         }
+        Mutation::Pending(..) => {
+            let (request, pending) = read::<(EventId, Pending)>(&row);
+            pending.event.verify().unwrap();
+            Mutation::Pending(request, Box::new(pending))
+        }
+        Mutation::Settled(_) => Mutation::Settled(read::<EventId>(&row)),
+        Mutation::Decision(..) => {
+            let (request, record) = read::<(EventId, DecisionRecord)>(&row);
+            let decision = Decision::restore(record, owner, group).unwrap();
+            assert_eq!(*decision.request(), request);
+            Mutation::Decision(request, Box::new(decision))
+        }
+        Mutation::Export(_) => {
+            let export = read::<Option<ExportRecord>>(&row);
+            Mutation::Export(export.map(|record| Box::new(Export::restore(record, owner, group).unwrap())))
+        }
+        Mutation::Deleted(_) => Mutation::Deleted(Box::new(read::<Event>(&row))),
         Mutation::Forget(_) => Mutation::Forget(read::<EventId>(&row)),
         Mutation::Audit(_) => Mutation::Audit(Box::new(read::<AuditRecord>(&row))),
     }

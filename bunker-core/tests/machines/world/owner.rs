@@ -1,8 +1,12 @@
 //! The owner's device: it makes the group, signs statements, and hands out bunker URLs.
 
 use bunker_core::{
+    approval::{Approval, Remember},
+    event::Event,
     grant::{ConnectionId, Grant, SecretHash},
     keys::TransportSecret,
+    nip44,
+    nip46::{Call, Request},
     policy::Policy,
     statement::{Statement, Verb},
     uri::ConnectionSecret,
@@ -68,6 +72,7 @@ impl World {
             label: "an app".into(),
             policy: policy(policy_json),
             expires_at,
+            auth_url: true,
         };
         let app = App {
             key: TransportSecret::random(&mut self.rng),
@@ -116,9 +121,39 @@ impl World {
         self.deliver(&statement).unwrap();
     }
 
-    /// Delivers to both holders; both must say the same.
+    /// The owner's approval of a request that `app` sent, as it is.
+    pub(crate) fn approval(&mut self, app: &App, request: &Event, remember: Option<Remember>) -> Approval {
+        let asked = nip44::decrypt(&app.conversation(), &request.content).unwrap();
+        let call = Request::parse(&asked).unwrap();
+        let method = serde_json::from_value(json!(call.method.name())).expect("a method that is asked about");
+        let kind = match call.call().unwrap() {
+            Call::SignEvent(template) => Some(template.kind),
+            _ => None,
+        };
+        Approval { connection: app.connection, request: request.id, method, kind, remember }
+    }
+
+    /// Approves at both holders.
+    #[track_caller]
+    pub(crate) fn approve(&mut self, app: &App, request: &Event, remember: Option<Remember>) {
+        let approval = self.approval(app, request, remember);
+        self.say(&Verb::Approve(approval)).unwrap();
+    }
+
+    /// Signs and delivers.
+    pub(crate) fn say(&mut self, verb: &Verb) -> Result<(), Undelivered> {
+        let statement = self.statement(verb);
+        self.deliver(&statement)
+    }
+
+    /// Delivers to both holders; both must say the same. Only the bunker has a queue: what it refuses about one
+    /// of the requests there is not passed on.
     pub(crate) fn deliver(&mut self, statement: &Statement) -> Result<(), Undelivered> {
         let now_ms = self.now_ms;
+        if matches!(statement.verb(), Verb::Approve(_) | Verb::Deny { .. }) {
+            self.bunker.deliver(statement, now_ms)?;
+            return self.cosigner.deliver(statement, now_ms);
+        }
         let [bunker, cosigner] = self.holders().map(|holder| holder.deliver(statement, now_ms));
         assert_eq!(bunker, cosigner, "the holders judge a statement differently");
         bunker

@@ -21,6 +21,8 @@ pub(crate) enum Outcome {
     NotTaken(NotTaken),
     Unreadable(Unreadable),
     Reply(Box<Event>),
+    /// The request waits for the owner; with the auth challenge, if one was sent.
+    Held(Option<Box<Event>>),
     /// Storage failed, so nothing was released.
     Silence,
 }
@@ -53,6 +55,15 @@ impl Outcome {
             other => panic!("no reply: {other:?}"),
         }
     }
+
+    /// The auth challenge of a request that must be held, if one was sent.
+    #[track_caller]
+    pub(crate) fn held(self) -> Option<Event> {
+        match self {
+            Self::Held(challenge) => challenge.map(|challenge| *challenge),
+            other => panic!("not held: {other:?}"),
+        }
+    }
 }
 
 impl World {
@@ -73,12 +84,28 @@ impl World {
         }
     }
 
+    /// Gives a request that waits to the bunker again, past the relay, as the shell does after a statement about
+    /// its connection and when its time is over.
+    pub(crate) fn judge_again(&mut self, request: &EventId) -> Outcome {
+        let pending = self.bunker.state.pending_request(request).expect("it waits");
+        let event = pending.event.clone().into_verified().unwrap();
+        match self.take(event) {
+            Ok(begun) => self.finish(begun, Self::call_cosigner),
+            Err(outcome) => outcome,
+        }
+    }
+
     /// As far as the bunker's own contribution. Dropping what this gives is an eviction.
     pub(crate) fn begin(&mut self, event: &Event) -> Result<Box<Begun>, Outcome> {
         let event = self.admit(event).map_err(Outcome::NotTaken)?;
+        self.take(event)
+    }
+
+    /// The same past the relay's checks.
+    pub(crate) fn take(&mut self, event: VerifiedEvent) -> Result<Box<Begun>, Outcome> {
         let transport = &self.transports[&relay::recipient(&event).unwrap()];
         let conversation = transport.conversation_key(&event.pubkey).unwrap();
-        let received = Received { event: &event, transport, conversation: &conversation };
+        let received = Received { event: &event, transport, conversation: &conversation, approve_at: &self.approve_at };
         let ctx = &mut Ctx { now_ms: self.now_ms, rng: &mut self.rng };
         let step = self.bunker.state.receive(received, ctx).map_err(Outcome::Unreadable)?;
         let is_silent = self.bunker.commit(&step.mutations).is_err();
@@ -91,6 +118,7 @@ impl World {
                 let reply = self.bunker.replies[&id].clone();
                 return Err(self.release(id, reply));
             }
+            BunkerEffect::Hold(challenge) => return Err(self.release_challenge(event.id, challenge)),
             BunkerEffect::Perform(admission, operation) => (admission, operation),
         };
         let share = &self.bunker.share;
@@ -166,6 +194,17 @@ impl World {
         relay::admit(*event, self.now_s(), is_ours)
     }
 
+    /// What leaves here is no answer, but must be recorded too.
+    fn release_challenge(&self, request: EventId, challenge: Option<Box<Event>>) -> Outcome {
+        assert!(self.bunker.state.pending_request(&request).is_some(), "held, and not in the queue");
+        let is_recorded =
+            self.bunker.audit().iter().any(|record| {
+                record.entry.happening == Happening::RequestHeld && record.entry.request == Some(request)
+            });
+        assert!(is_recorded, "held before it was recorded");
+        Outcome::Held(challenge)
+    }
+
     /// The socket. What leaves here must be recorded.
     fn release(&self, request: EventId, reply: Event) -> Outcome {
         assert_eq!(self.bunker.replies.get(&request), Some(&reply), "released before it was stored");
@@ -174,7 +213,11 @@ impl World {
                 Happening::RequestAnswered { .. }
                 | Happening::RequestRefused { .. }
                 | Happening::RequestFailed { .. } => true,
-                Happening::StatementApplied { .. } | Happening::RequestAdmitted | Happening::Contributed => false,
+                Happening::StatementApplied { .. }
+                | Happening::RequestAdmitted
+                | Happening::RequestHeld
+                | Happening::Contributed
+                | Happening::ShareReleased { .. } => false,
             };
             is_an_end && record.entry.request == Some(request)
         });
