@@ -148,6 +148,7 @@ pub(crate) fn describe(policy: &Policy) -> String {
 fn describe_rule(rule: &Rule) -> String {
     let effect = match rule.effect {
         RuleEffect::Allow => "",
+        RuleEffect::Ask => "after asking ",
         RuleEffect::Deny => "never ",
     };
     let methods = match &rule.methods {

@@ -158,6 +158,7 @@ pub(crate) fn connection(
         label: wish.label.clone(),
         policy: wish.policy.clone(),
         expires_at: wish.expires_at,
+        auth_url: true,
     };
     let statement = owner.sign(group, next_seq(last_seq)?, &Verb::Grant(grant))?;
     let transport = provision::seal(

@@ -122,7 +122,7 @@ impl Bunker {
         let connection = match (statement.verb(), &transport) {
             (Verb::Grant(grant), Some(_)) => grant.connection,
             (Verb::Revoke { connection }, None) => *connection,
-            (Verb::Grant(_) | Verb::Revoke { .. } | Verb::CreateGroup(_), _) => {
+            _ => {
                 return Err(Problem::invalid("statement_invalid", "Send a grant with its transport, or a revocation."));
             }
         };

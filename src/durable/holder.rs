@@ -15,7 +15,7 @@ use bunker_core::{
     grant::ConnectionId,
     keys::{PublicKey, TransportSecret},
     nip44::ConversationKey,
-    session::{HolderState, Mutation},
+    session::{HolderState, Mutation, Rules},
     statement::{Statement, Verb},
 };
 use frost_wasm_core::{
@@ -41,6 +41,8 @@ use crate::{
 const HOSTED_THRESHOLD: u16 = 2;
 /// Pause between two rounds of forgetting requests that can't come again.
 const FORGET_EVERY: Duration = Duration::from_secs(5 * 60);
+/// How long an export waits, so that an owner who did not ask for it can cancel it.
+const EXPORT_DELAY_MS: u64 = 24 * 60 * 60 * 1000;
 
 /// A holder that is awake.
 pub(super) struct Holder {
@@ -203,7 +205,8 @@ impl Holder {
 
     /// Applies an owner statement; with a grant comes the connection's transport secret, if this holder gets it.
     pub(super) fn deliver(&self, env: &Env, statement: &Statement, transport: Option<&str>) -> Result<(), Problem> {
-        let mutations = self.state().deliver(statement, platform::now_ms())?;
+        let rules = Rules { export_delay_ms: EXPORT_DELAY_MS };
+        let mutations = self.state().deliver(statement, rules, platform::now_ms())?;
         if mutations.is_empty() {
             return Ok(());
         }
@@ -222,7 +225,7 @@ impl Holder {
                 }
                 vec![self.seal_transport(&grant.connection, &secret)?]
             }
-            (Verb::Grant(_) | Verb::Revoke { .. } | Verb::CreateGroup(_), _) => Vec::new(),
+            _ => Vec::new(),
         };
         Ok(self.commit(&mutations, sealed)?)
     }

@@ -43,6 +43,13 @@ impl From<StatementRefused> for Problem {
             It::ConnectionExists => (409, "connection_exists"),
             It::NoSuchConnection => (404, "not_found"),
             It::TooManyConnections => (409, "too_many_connections"),
+            It::ConnectionEnded => (409, "connection_ended"),
+            It::NoSuchRequest => (404, "no_such_request"),
+            It::OtherRequest => (422, "statement_misplaced"),
+            It::TooManyAllowances => (409, "too_many_allowances"),
+            It::ExportPending => (409, "export_pending"),
+            It::NoExport => (404, "no_export"),
+            It::Deleted => (410, "group_deleted"),
         };
         let mut detail = refused.to_string();
         if let Some(first) = detail.get(..1).map(str::to_uppercase) {

@@ -7,8 +7,10 @@
 //! SQL integers pass through f64 here, so numbers are kept inside JSON text.
 
 use bunker_core::{
+    approval::{Decision, DecisionRecord, Pending},
     audit::{AuditHead, AuditRecord, verify_chain},
     event::Event,
+    export::{Export, ExportRecord},
     grant::{Connection, ConnectionId, ConnectionRecord, Usage},
     keys::EventId,
     replay::Seen,
@@ -91,9 +93,7 @@ impl Store {
 
     /// Writes the rows of one step, all or none.
     pub(super) fn commit(&self, mutations: &[Mutation], sealed: Vec<Row>) -> Result<(), StoreError> {
-        let (forgotten, kept): (Vec<_>, Vec<_>) =
-            mutations.iter().partition(|mutation| matches!(mutation, Mutation::Forget(_)));
-        let rows: Vec<_> = sealed.into_iter().chain(kept.into_iter().flat_map(rows)).collect();
+        let rows: Vec<_> = sealed.into_iter().chain(mutations.iter().flat_map(rows)).collect();
         for rows in rows.chunks(MAX_ROWS_PER_COMMIT) {
             let places = vec!["(?, ?, ?)"; rows.len()].join(", ");
             let bindings = rows
@@ -102,11 +102,15 @@ impl Store {
             let statement = format!("INSERT OR REPLACE INTO record (kind, key, body) VALUES {places}");
             self.run(&statement, bindings.collect())?;
         }
-        for mutation in forgotten {
-            if let Mutation::Forget(request) = mutation {
-                let key = SqlStorageValue::String(request.to_string());
-                self.run("DELETE FROM record WHERE kind IN ('seen', 'reply') AND key = ?", vec![key])?;
-            }
+        for mutation in mutations {
+            let (text, request) = match mutation {
+                Mutation::Forget(request) => {
+                    ("DELETE FROM record WHERE kind IN ('seen', 'reply', 'decision') AND key = ?", request)
+                }
+                Mutation::Settled(request) => ("DELETE FROM record WHERE kind = 'pending' AND key = ?", request),
+                _ => continue,
+            };
+            self.run(text, vec![SqlStorageValue::String(request.to_string())])?;
         }
         Ok(())
     }
@@ -157,6 +161,34 @@ impl Store {
         for (key, seen) in self.all::<Seen>("seen")? {
             let request = key.parse().map_err(|error| corrupt("seen", error))?;
             state.apply(&Mutation::Seen(request, seen));
+        }
+        for (key, pending) in self.all::<Pending>("pending")? {
+            let request: EventId = key.parse().map_err(|error| corrupt("pending", error))?;
+            pending.event.verify().map_err(|error| corrupt(&format!("pending {key}"), error))?;
+            if pending.event.id != request {
+                return Err(corrupt(&format!("pending {key}"), "stored under another id"));
+            }
+            state.apply(&Mutation::Pending(request, Box::new(pending)));
+        }
+        for (key, record) in self.all::<DecisionRecord>("decision")? {
+            let decision = Decision::restore(record, &owner, &group)
+                .map_err(|error| corrupt(&format!("decision {key}"), error))?;
+            let request = *decision.request();
+            if request.to_string() != key {
+                return Err(corrupt(&format!("decision {key}"), "stored under another id"));
+            }
+            state.apply(&Mutation::Decision(request, Box::new(decision)));
+        }
+        if let Some(Some(record)) = self.one::<Option<ExportRecord>>("export", "")? {
+            let export = Export::restore(record, &owner, &group).map_err(|error| corrupt("export", error))?;
+            state.apply(&Mutation::Export(Some(Box::new(export))));
+        }
+        if let Some(statement) = self.one::<Event>("deleted", "")? {
+            let statement = Statement::restore(statement, &owner, &group).map_err(|error| corrupt("deleted", error))?;
+            if *statement.verb() != Verb::DeleteGroup {
+                return Err(corrupt("deleted", "another statement than delete_group"));
+            }
+            state.apply(&Mutation::Deleted(Box::new(statement.event().clone())));
         }
         let head = self.one::<AuditHead>("audit_head", "")?.ok_or_else(|| corrupt("audit_head", "missing"))?;
         let tail = self.audit(head.n.saturating_sub(AUDIT_TAIL), u32::MAX)?;
@@ -234,7 +266,11 @@ fn rows(mutation: &Mutation) -> Vec<Row> {
         Mutation::Audit(record) => {
             vec![Row::new("audit", audit_key(record.n), record), Row::new("audit_head", String::new(), &record.head())]
         }
-        Mutation::Forget(_) => Vec::new(),
+        Mutation::Pending(request, pending) => one(Row::new("pending", request.to_string(), pending)),
+        Mutation::Decision(request, decision) => one(Row::new("decision", request.to_string(), decision.record())),
+        Mutation::Export(export) => one(Row::new("export", String::new(), &export.as_deref().map(Export::record))),
+        Mutation::Deleted(statement) => one(Row::new("deleted", String::new(), statement)),
+        Mutation::Forget(_) | Mutation::Settled(_) => Vec::new(),
     }
 }
 
@@ -246,7 +282,7 @@ fn identity(row: IdentityRow) -> Result<Identity, String> {
             Ok(Identity { statement: event, owner, public, holder: row.holder })
         }
         Verb::CreateGroup(_) => Err("the group does not list this holder".into()),
-        Verb::Grant(_) | Verb::Revoke { .. } => Err("another statement than create_group".into()),
+        _ => Err("another statement than create_group".into()),
     }
 }
 

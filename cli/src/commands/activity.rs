@@ -160,6 +160,7 @@ fn words(entry: &Entry) -> String {
             format!("you signed {verb} (statement {seq})")
         }
         Happening::RequestAdmitted => format!("{}: admitted", asked()),
+        Happening::RequestHeld => format!("{}: waits for you", asked()),
         Happening::Contributed => format!("{}: contributed", asked()),
         Happening::RequestAnswered { signed: Some(id) } => {
             format!("{}: answered, signed {id}", asked())
@@ -167,6 +168,7 @@ fn words(entry: &Entry) -> String {
         Happening::RequestAnswered { signed: None } => format!("{}: answered", asked()),
         Happening::RequestRefused { reason } => format!("{}: REFUSED ({reason})", asked()),
         Happening::RequestFailed { reason } => format!("{}: FAILED ({reason})", asked()),
+        Happening::ShareReleased { statement } => format!("share handed out for export {statement}"),
     }
 }
 

@@ -65,21 +65,21 @@ pub(super) fn information() -> worker::Result<Response> {
 }
 
 fn view(connection: &Connection, usage: &Usage) -> ConnectionView {
-    let grant = connection.grant();
+    let (grant, terms) = (connection.grant(), connection.terms());
     let client = match connection.standing() {
         Standing::Connected { metadata, .. } => metadata.clone(),
         Standing::AwaitingClient | Standing::LoggedOut { .. } | Standing::Revoked { .. } => None,
     };
     ConnectionView {
         connection: grant.connection.to_string(),
-        label: grant.label.clone(),
+        label: terms.label.clone(),
         status: status(connection),
         transport_pubkey: grant.transport_pubkey.to_string(),
         client_pubkey: connection.client().map(ToString::to_string),
         client: client.map(|it| ClientInfo { name: it.name, url: it.url, image: it.image }),
-        policy: grant.policy.clone(),
+        policy: terms.policy.clone(),
         created_at: connection.granted_at_s(),
-        expires_at: grant.expires_at,
+        expires_at: terms.expires_at,
         last_seen_at: (usage.requests > 0).then_some(usage.last_seen_s),
         uses: usage.requests,
     }

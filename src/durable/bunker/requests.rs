@@ -92,6 +92,7 @@ impl Bunker {
                 let reply = reply.ok_or_else(|| Problem::internal("an answered request has no stored reply"))?;
                 sockets::publish(&self.state, &reply);
             }
+            BunkerEffect::Hold(challenge) => challenge.iter().for_each(|it| sockets::publish(&self.state, it)),
             BunkerEffect::Perform(admission, operation) => {
                 let outcome = self.perform(holder, request, operation).await;
                 if let Err(Failure { cause: Some(cause), code, .. }) = &outcome {
@@ -147,7 +148,8 @@ fn admit(holder: &Holder, event: Event) -> Result<(Request, Step<BunkerEffect>),
         holder.conversation(&connection, &transport, &event.pubkey).map_err(|problem| refusal(&problem))?;
     let mut rng = platform::rng();
     let ctx = &mut Ctx { now_ms: platform::now_ms(), rng: &mut rng };
-    let received = Received { event: &event, transport: &transport, conversation: &conversation };
+    // An address that is not https is not sent: no challenge until the configured one is passed here.
+    let received = Received { event: &event, transport: &transport, conversation: &conversation, approve_at: "" };
     let step = state.receive(received, ctx).map_err(|error| error.to_string())?;
     Ok((Request { event, transport, conversation }, step))
 }
