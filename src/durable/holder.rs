@@ -41,9 +41,6 @@ use crate::{
 const HOSTED_THRESHOLD: u16 = 2;
 /// Pause between two rounds of forgetting requests that can't come again.
 const FORGET_EVERY: Duration = Duration::from_secs(5 * 60);
-/// How long an export waits, so that an owner who did not ask for it can cancel it.
-const EXPORT_DELAY_MS: u64 = 24 * 60 * 60 * 1000;
-
 /// A holder that is awake.
 pub(super) struct Holder {
     state: RefCell<HolderState>,
@@ -205,7 +202,7 @@ impl Holder {
 
     /// Applies an owner statement; with a grant comes the connection's transport secret, if this holder gets it.
     pub(super) fn deliver(&self, env: &Env, statement: &Statement, transport: Option<&str>) -> Result<(), Problem> {
-        let rules = Rules { export_delay_ms: EXPORT_DELAY_MS };
+        let rules = Rules { export_delay_ms: config(env)?.export_delay_ms };
         let mutations = self.state().deliver(statement, rules, platform::now_ms())?;
         if mutations.is_empty() {
             return Ok(());
