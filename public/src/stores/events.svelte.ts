@@ -1,6 +1,7 @@
 // What is new at the server, live: one socket for each identity. Messages are hints to read again; a page
 // subscribes with `events.on(group, 'requests', read)` in an $effect and gets an unsubscriber back.
 
+import { untrack } from "svelte";
 import { api, call } from "../api/client";
 import { session } from "./session.svelte";
 
@@ -122,6 +123,11 @@ class Events {
 
   /** Listens to exactly these identities from now on. */
   follow(groups: string[]): void {
+    // What is followed already decides nothing for the caller.
+    untrack(() => this.#follow(groups));
+  }
+
+  #follow(groups: string[]): void {
     const feeds = new Map<string, Feed>();
     for (const group of groups) {
       feeds.set(group, this.#feeds.get(group) ?? new Feed(group, (hint) => this.#hear(group, hint)));
