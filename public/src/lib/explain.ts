@@ -37,6 +37,7 @@ const BY_CODE: Record<string, (problem: ApiProblem) => Explained> = {
     detail: "It was answered elsewhere, or its time ran out. Nothing more is to do.",
     retry: false,
   }),
+  not_found: (problem) => ({ title: "There is nothing here", detail: problem.detail, retry: false }),
   group_exists: () => ({
     title: "This identity exists already",
     detail: "It was made before. Open it from the start page.",
