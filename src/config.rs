@@ -39,6 +39,16 @@ pub enum HsmProvider {
     Simulator,
 }
 
+/// How hard the guard limits logins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LoginLimits {
+    /// The limits of [`crate::auth::guard`].
+    Standard,
+    /// The same limits with room for a test suite that signs in hundreds of people from one address. The guard
+    /// does all its work. Refused in production.
+    Wide,
+}
+
 /// The whole configuration of a deployment.
 #[derive(Debug)]
 pub struct Config {
@@ -50,6 +60,8 @@ pub struct Config {
     pub hsm_provider: HsmProvider,
     /// How long holders wait before they release shares to the owner's device, in milliseconds.
     pub export_delay_ms: u64,
+    /// How hard the guard limits logins.
+    pub login_limits: LoginLimits,
     /// SHA-256 of the deployed WASM, set by the build scripts.
     pub wasm_sha256: Option<String>,
     secrets: Secrets,
@@ -116,13 +128,20 @@ impl Config {
         let public_url = PublicUrl::parse(lookup("PUBLIC_URL"), environment)?;
         let hsm_provider = hsm_provider(&lookup, environment)?;
         let export_delay_ms = delay::export_delay_ms(lookup("EXPORT_DELAY"), environment)?;
+        let login_limits = login_limits(&lookup, environment)?;
         let secrets = Secrets::parse(&lookup)?;
-        Ok(Self { environment, public_url, hsm_provider, export_delay_ms, wasm_sha256: lookup("WASM_SHA256"), secrets })
+        let wasm_sha256 = lookup("WASM_SHA256");
+        Ok(Self { environment, public_url, hsm_provider, export_delay_ms, login_limits, wasm_sha256, secrets })
     }
 
     /// One of the secrets, by name.
     pub fn secret(&self, name: SecretName) -> &Secret32 {
         self.secrets.get(name)
+    }
+
+    /// The signing key of access tokens before the present one, while it is still set.
+    pub fn jwt_signing_key_previous(&self) -> Option<&Secret32> {
+        self.secrets.jwt_signing_key_previous()
     }
 
     /// The X25519 secret under which a server-side holder receives its packages; `None` for
@@ -182,6 +201,20 @@ fn hsm_provider(
                    that the KEKs are plain Worker secrets, set \
                    DANGER_ALLOW_HSM_SIMULATOR_IN_PRODUCTION=the-keks-are-plain-worker-secrets.",
         })
+    }
+}
+
+fn login_limits(
+    lookup: &impl Fn(&str) -> Option<String>,
+    environment: Environment,
+) -> Result<LoginLimits, ConfigError> {
+    const NAME: &str = "LOGIN_LIMITS";
+    const HINT: &str = "Set it to `standard`. For tests on this machine there is `wide`, which production refuses.";
+    match (lookup(NAME).as_deref(), environment) {
+        (Some("standard"), _) => Ok(LoginLimits::Standard),
+        (Some("wide"), Environment::Development) => Ok(LoginLimits::Wide),
+        (Some(_), _) => Err(ConfigError::Invalid { name: NAME, hint: HINT }),
+        (None, _) => Err(ConfigError::Missing { name: NAME, hint: HINT }),
     }
 }
 

@@ -8,6 +8,7 @@ pub mod bunker;
 pub mod cosigner;
 #[cfg(feature = "fault-injection")]
 pub mod faults;
+pub mod guard;
 mod holder;
 mod problems;
 pub mod rpc;

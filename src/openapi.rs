@@ -20,7 +20,9 @@ use crate::problem::ProblemBody;
     modifiers(&SecuritySchemes),
     tags(
         (name = "public", description = "For anybody"),
-        (name = "accounts", description = "Registration and sign-in"),
+        (name = "accounts", description = "Registration, password, recovery"),
+        (name = "sessions", description = "Sign-in and what follows from it"),
+        (name = "passkeys", description = "Sign-in without a password"),
         (name = "keys", description = "Groups of an account"),
         (name = "connections", description = "What apps may do"),
         (name = "relay", description = "For Nostr apps"),

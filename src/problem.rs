@@ -19,6 +19,7 @@ pub struct Problem {
     code: Cow<'static, str>,
     detail: String,
     cause: Option<String>,
+    retry_after_s: Option<u64>,
 }
 
 impl Problem {
@@ -60,6 +61,20 @@ impl Problem {
     /// A field of the request is not what it has to be.
     pub fn invalid(code: &'static str, detail: impl Into<String>) -> Self {
         Self::new(422, code, detail)
+    }
+
+    /// The caller is known and may not do this, or not yet.
+    pub fn forbidden(code: &'static str, detail: impl Into<String>) -> Self {
+        Self::new(403, code, detail)
+    }
+
+    /// Too many tries; the answer says when the next one is taken, in whole seconds.
+    pub fn too_many_attempts(retry_after_s: u64) -> Self {
+        let detail = format!(
+            "There were too many attempts. Wait {retry_after_s} s and try again; trying earlier changes nothing, \
+             and nothing is locked for longer than that."
+        );
+        Self { retry_after_s: Some(retry_after_s), ..Self::new(429, "too_many_attempts", detail) }
     }
 
     /// No valid credentials of the kind this route takes.
@@ -126,6 +141,9 @@ impl Problem {
         if self.status == StatusCode::UNAUTHORIZED {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"passport\""));
         }
+        if let Some(seconds) = self.retry_after_s {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
         response.extensions_mut().insert(self);
         response
     }
@@ -135,7 +153,7 @@ impl Problem {
             .ok()
             .filter(|status| status.is_client_error() || status.is_server_error())
             .unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        Self { status, code, detail, cause: None }
+        Self { status, code, detail, cause: None, retry_after_s: None }
     }
 }
 
@@ -202,6 +220,13 @@ mod tests {
             assert_eq!(problem.status(), StatusCode::INTERNAL_SERVER_ERROR);
             assert_eq!(problem.code(), "internal");
         }
+    }
+
+    #[test]
+    fn an_answer_to_too_many_attempts_says_when_to_come_back() {
+        let response = Problem::too_many_attempts(7).into_response();
+        assert_eq!(response.status(), StatusCode::TOO_MANY_REQUESTS);
+        assert_eq!(response.headers()[header::RETRY_AFTER], "7");
     }
 
     #[test]

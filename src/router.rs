@@ -17,7 +17,7 @@ use worker::Env;
 
 use crate::auth::AuthKeys;
 use crate::config::Config;
-use crate::http::{accounts, connections, keys, pages, public, relay};
+use crate::http::{accounts, connections, keys, pages, passkeys, public, relay, sessions};
 use crate::openapi::ApiDocument;
 use crate::problem::Problem;
 use crate::storage::D1Store;
@@ -32,9 +32,22 @@ pub fn surface() -> OpenApiRouter<App> {
         .routes(routes!(public::jwks))
         .routes(routes!(accounts::register))
         .routes(routes!(accounts::params))
-        .routes(routes!(accounts::token))
-        .routes(routes!(accounts::refresh))
-        .routes(routes!(accounts::logout))
+        .routes(routes!(accounts::change_password))
+        .routes(routes!(accounts::recovery_challenge))
+        .routes(routes!(accounts::recover))
+        .routes(routes!(accounts::account, accounts::delete_account))
+        .routes(routes!(sessions::token))
+        .routes(routes!(sessions::refresh))
+        .routes(routes!(sessions::logout))
+        .routes(routes!(sessions::reauthenticate))
+        .routes(routes!(sessions::list, sessions::revoke_all))
+        .routes(routes!(sessions::revoke))
+        .routes(routes!(passkeys::create, passkeys::list))
+        .routes(routes!(passkeys::remove))
+        .routes(routes!(passkeys::set_blob))
+        .routes(routes!(passkeys::options))
+        .routes(routes!(passkeys::challenge))
+        .routes(routes!(passkeys::token))
         .routes(routes!(keys::create, keys::list))
         .routes(routes!(keys::get))
         .routes(routes!(connections::create, connections::list))

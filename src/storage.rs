@@ -1,4 +1,4 @@
-//! What the stateless half keeps: accounts, sessions, refresh tokens and who owns which group.
+//! What the stateless half keeps: accounts, sessions, refresh tokens, passkeys and who owns which group.
 //! Never a share, a nonce or a token in clear.
 //!
 //! Missing, failed and corrupt are three different things here: `Ok(None)`,
@@ -9,12 +9,14 @@ pub mod d1;
 pub mod keys;
 #[cfg(test)]
 pub(crate) mod memory;
+pub mod passkeys;
 
 use thiserror::Error;
 
-pub use accounts::{AccountRecord, AccountStore, Inserted, NewAccount};
+pub use accounts::{AccountRecord, AccountStore, Credentials, Deleted, Inserted, Replacing};
 pub use d1::D1Store;
 pub use keys::{Claim, KeyRecord, KeyStatus, KeyStore};
+pub use passkeys::{ChallengeRecord, PasskeyInserted, PasskeyRecord, PasskeyStore};
 
 use crate::problem::Problem;
 

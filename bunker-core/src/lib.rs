@@ -31,6 +31,7 @@ pub mod nip44;
 pub mod nip46;
 pub mod nip49;
 pub mod policy;
+pub mod proof;
 pub mod relay;
 pub mod replay;
 pub mod session;

@@ -2,7 +2,9 @@
 //!
 //! Guards against every game with the header: it is one constant text, so `alg`, `kid` and `typ`
 //! are pinned by comparing bytes before anything is decoded, and a header with anything else in it
-//! (`jwk`, `jku`, `crit`, another order) is not ours. Times are arguments.
+//! (`jwk`, `jku`, `crit`, another order) is not ours. While a signing key is being replaced there are two
+//! such headers, each with its own key: tokens of the old one are taken until they expire, and none is issued.
+//! Times are arguments.
 
 use std::fmt;
 
@@ -51,7 +53,7 @@ pub enum AccessTokenError {
     /// Another `alg`, `kid` or `typ`, or any further field.
     #[error("header is not ours")]
     ForeignHeader,
-    /// Not signed by our key.
+    /// Not signed by the key that the header names.
     #[error("signature is wrong")]
     BadSignature,
     /// Signed by us, but not the claims of an access token for this deployment.
@@ -68,20 +70,47 @@ pub enum AccessTokenError {
 /// Signs and checks access tokens.
 pub struct AccessTokens {
     signing: SigningKey,
-    verifying: VerifyingKey,
     issuer: String,
+    current: Verifier,
+    previous: Option<Verifier>,
+}
+
+/// A public key and the one header that goes with it.
+#[derive(Debug)]
+struct Verifier {
+    key: VerifyingKey,
     kid: String,
     header: String,
 }
 
-impl AccessTokens {
-    /// From the Ed25519 seed and the deployment's origin.
-    pub fn new(seed: &Secret32, issuer: String) -> Self {
-        let signing = SigningKey::from_bytes(seed.expose_secret());
-        let verifying = signing.verifying_key();
-        let kid = thumbprint(&verifying);
+impl Verifier {
+    fn new(key: VerifyingKey) -> Self {
+        let kid = thumbprint(&key);
         let header = format!(r#"{{"typ":"at+jwt","alg":"EdDSA","kid":"{kid}"}}"#);
-        Self { signing, verifying, issuer, kid, header: URL_SAFE_NO_PAD.encode(header) }
+        Self { key, kid, header: URL_SAFE_NO_PAD.encode(header) }
+    }
+
+    fn jwk(&self) -> Jwk {
+        Jwk {
+            kty: "OKP",
+            crv: "Ed25519",
+            x: URL_SAFE_NO_PAD.encode(self.key.as_bytes()),
+            kid: self.kid.clone(),
+            r#use: "sig",
+            alg: "EdDSA",
+        }
+    }
+}
+
+impl AccessTokens {
+    /// From the Ed25519 seed, the one before it while that is still set, and the deployment's origin.
+    pub fn new(seed: &Secret32, previous: Option<&Secret32>, issuer: String) -> Self {
+        let signing = SigningKey::from_bytes(seed.expose_secret());
+        let current = Verifier::new(signing.verifying_key());
+        // Of the old key only the public half is kept: nothing can be signed with it here.
+        let public_half = |seed: &Secret32| SigningKey::from_bytes(seed.expose_secret()).verifying_key();
+        let previous = previous.map(|seed| Verifier::new(public_half(seed)));
+        Self { signing, issuer, current, previous }
     }
 
     /// Issues a token. The same arguments give the same bytes.
@@ -96,7 +125,7 @@ impl AccessTokens {
         };
         // Strings and numbers always serialise.
         let claims = URL_SAFE_NO_PAD.encode(serde_json::to_vec(&claims).unwrap_or_default());
-        let signed = format!("{}.{claims}", self.header);
+        let signed = format!("{}.{claims}", self.current.header);
         let signature = self.signing.sign(signed.as_bytes()).to_bytes();
         format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature))
     }
@@ -111,11 +140,11 @@ impl AccessTokens {
         }
         let (signed, signature) = token.rsplit_once('.').ok_or(AccessTokenError::Malformed)?;
         let (header, claims) = signed.split_once('.').ok_or(AccessTokenError::Malformed)?;
-        if header != self.header {
-            return Err(AccessTokenError::ForeignHeader);
-        }
+        let verifier = self.verifiers().find(|verifier| header == verifier.header);
+        let verifier = verifier.ok_or(AccessTokenError::ForeignHeader)?;
         let signature: [u8; 64] = decode(signature)?.try_into().map_err(|_| AccessTokenError::BadSignature)?;
-        self.verifying
+        verifier
+            .key
             .verify_strict(signed.as_bytes(), &Signature::from_bytes(&signature))
             .map_err(|_| AccessTokenError::BadSignature)?;
         let claims: AccessClaims =
@@ -124,18 +153,13 @@ impl AccessTokens {
         Ok(claims)
     }
 
-    /// The public key as a JWK set, for anyone who wants to check our tokens.
+    /// The public keys as a JWK set, for anyone who wants to check our tokens; the present one first.
     pub fn jwks(&self) -> JwkSet {
-        JwkSet {
-            keys: vec![Jwk {
-                kty: "OKP",
-                crv: "Ed25519",
-                x: URL_SAFE_NO_PAD.encode(self.verifying.as_bytes()),
-                kid: self.kid.clone(),
-                r#use: "sig",
-                alg: "EdDSA",
-            }],
-        }
+        JwkSet { keys: self.verifiers().map(Verifier::jwk).collect() }
+    }
+
+    fn verifiers(&self) -> impl Iterator<Item = &Verifier> {
+        std::iter::once(&self.current).chain(&self.previous)
     }
 
     fn check(&self, claims: &AccessClaims, now_s: u64) -> Result<(), AccessTokenError> {
@@ -155,14 +179,17 @@ impl AccessTokens {
 
 impl fmt::Debug for AccessTokens {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("AccessTokens").field("signing", &"<redacted>").field("kid", &self.kid).finish_non_exhaustive()
+        f.debug_struct("AccessTokens")
+            .field("signing", &"<redacted>")
+            .field("kid", &self.current.kid)
+            .finish_non_exhaustive()
     }
 }
 
 /// A JWK set (RFC 7517 section 5).
 #[derive(Debug, Serialize, ToSchema)]
 pub struct JwkSet {
-    /// The keys; one in this version.
+    /// The keys: one, or two while the signing key is being replaced.
     pub keys: Vec<Jwk>,
 }
 

@@ -8,6 +8,7 @@ use http::request::Parts;
 use worker::send::SendFuture;
 
 use super::sessions;
+use super::username::Username;
 use crate::platform::now_ms;
 use crate::problem::Problem;
 use crate::router::{App, Database};
@@ -17,9 +18,23 @@ use crate::router::{App, Database};
 pub struct Caller {
     /// Account id, 32 hex digits.
     pub account: String,
+    /// Login name.
+    pub username: Username,
     /// The only key whose statements this account may deliver.
     pub owner: PublicKey,
+    /// The session, 32 hex digits.
+    pub session: String,
+    /// When the person last showed a password or a passkey in this session, unix milliseconds.
+    pub authenticated_at_ms: u64,
 }
+
+/// A caller who showed a password or a passkey within [`REAUTHENTICATION_MAX_AGE_MS`]: who may do what a stolen
+/// access token or an unlocked screen must not be enough for.
+#[derive(Debug, Clone)]
+pub struct RecentCaller(pub Caller);
+
+/// How long an authentication counts as recent, in milliseconds: time to read what one is about to delete.
+pub const REAUTHENTICATION_MAX_AGE_MS: u64 = 10 * 60 * 1000;
 
 impl FromRequestParts<App> for Caller {
     type Rejection = Problem;
@@ -28,13 +43,41 @@ impl FromRequestParts<App> for Caller {
         SendFuture::new(async move {
             let token = bearer(&parts.headers).ok_or_else(sessions::access_token_invalid)?;
             let Database(store) = Database::of(parts)?;
-            let account = sessions::authenticate(&store, app.auth(), token, now_ms()).await?;
-            let owner = account
-                .owner_pubkey
-                .parse()
-                .map_err(|_| Problem::internal("storage is corrupt: accounts.owner_pubkey"))?;
-            Ok(Self { account: account.account, owner })
+            let (account, session) = sessions::authenticate(&store, app.auth(), token, now_ms()).await?;
+            let corrupt = |what: &str| Problem::internal(format!("storage is corrupt: accounts.{what}"));
+            Ok(Self {
+                account: account.account,
+                username: Username::parse(&account.username).map_err(|_| corrupt("username"))?,
+                owner: account.owner_pubkey.parse().map_err(|_| corrupt("owner_pubkey"))?,
+                session: session.session,
+                authenticated_at_ms: session.authenticated_at_ms,
+            })
         })
+    }
+}
+
+impl Caller {
+    /// Lets through who has authenticated recently.
+    ///
+    /// # Errors
+    /// `reauthentication_required`
+    pub fn recent(self, now_ms: u64) -> Result<RecentCaller, Problem> {
+        if now_ms.saturating_sub(self.authenticated_at_ms) < REAUTHENTICATION_MAX_AGE_MS {
+            Ok(RecentCaller(self))
+        } else {
+            Err(Problem::forbidden(
+                "reauthentication_required",
+                "Show your password or a passkey again with POST /auth/reauthenticate, then repeat this.",
+            ))
+        }
+    }
+}
+
+impl FromRequestParts<App> for RecentCaller {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        Caller::from_request_parts(parts, app).await?.recent(now_ms())
     }
 }
 
@@ -53,6 +96,21 @@ mod tests {
     use http::HeaderValue;
 
     use super::*;
+
+    #[test]
+    fn an_old_sign_in_is_not_enough_for_what_is_sensitive() {
+        const T0_MS: u64 = 1_800_000_000_000;
+        let caller = Caller {
+            account: "a1".repeat(16),
+            username: Username::parse("alice").unwrap(),
+            owner: "02".repeat(32).parse().unwrap(),
+            session: "5e".repeat(16),
+            authenticated_at_ms: T0_MS,
+        };
+        assert!(caller.clone().recent(T0_MS + REAUTHENTICATION_MAX_AGE_MS - 1).is_ok());
+        let problem = caller.recent(T0_MS + REAUTHENTICATION_MAX_AGE_MS).unwrap_err();
+        assert_eq!((problem.status().as_u16(), problem.code()), (403, "reauthentication_required"));
+    }
 
     #[test]
     fn only_one_bearer_header_with_one_token_is_read() {

@@ -20,6 +20,15 @@ pub fn check(params: &KdfParams) -> Result<(), Problem> {
     })
 }
 
+/// Checks parameters and gives them as they are stored.
+///
+/// # Errors
+/// As [`check`].
+pub fn stored(params: &KdfParams) -> Result<String, Problem> {
+    check(params)?;
+    serde_json::to_string(params).map_err(|error| Problem::internal(error.to_string()))
+}
+
 /// What a name without parameters of its own gets.
 pub fn made_up_for(username: &Username, keys: &AuthKeys) -> KdfParams {
     let tag = mac(&keys.fake_kdf, &[username.as_str().as_bytes()]);

@@ -20,17 +20,30 @@ pub struct AuthKeys {
     pub(super) refresh_successor: Secret32,
     /// Makes up KDF salts for names that nobody has.
     pub(super) fake_kdf: Secret32,
+    /// Names guard objects.
+    pub(super) guard_name: Secret32,
+    /// Binds a device token to its account.
+    pub(super) device_token: Secret32,
+    /// Binds a recovery challenge to the credentials it may replace.
+    pub(super) recovery: Secret32,
 }
 
 impl AuthKeys {
-    /// Derives them from `TOKEN_KEY` and `JWT_SIGNING_KEY`.
+    /// Derives them from `TOKEN_KEY` and the signing keys of access tokens.
     pub fn derive(config: &Config) -> Self {
         let root = config.secret(SecretName::TokenKey);
         Self {
-            access: AccessTokens::new(config.secret(SecretName::JwtSigningKey), config.public_url.origin()),
+            access: AccessTokens::new(
+                config.secret(SecretName::JwtSigningKey),
+                config.jwt_signing_key_previous(),
+                config.public_url.origin(),
+            ),
             refresh_mac: derive(root, b"passport/v1/refresh-token/mac"),
             refresh_successor: derive(root, b"passport/v1/refresh-token/successor"),
             fake_kdf: derive(root, b"passport/v1/fake-kdf"),
+            guard_name: derive(root, b"passport/v1/guard-name"),
+            device_token: derive(root, b"passport/v1/device-token"),
+            recovery: derive(root, b"passport/v1/recovery-challenge"),
         }
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! Clients send a secret derived from the password on the device; the server hashes whatever it
 //! gets at a cost an isolate can pay (N = 2^14, r = 8, p = 5: 16 MiB). The cost is stored with each
-//! hash. A name that nobody has costs one hash too, so that time does not tell.
+//! hash and upgraded at the next sign-in when it is weaker than today's. Every check costs today's time, also that
+//! of an old hash and that for a name that nobody has, so that time does not tell.
 
 use std::fmt;
 
@@ -25,8 +26,12 @@ const R: u32 = 8;
 const P: u32 = 5;
 /// Most memory a stored hash may ask for, in bytes: half of what an isolate has.
 const MEMORY_MAX_BYTES: u64 = 64 * 1024 * 1024;
-/// Most work a stored hash may ask for, in blocks (N·r·p): four times the present cost.
-const WORK_MAX_BLOCKS: u64 = 4 * (1 << LOG_N) * (R as u64) * (P as u64);
+/// Work of a new hash, in blocks (N·r·p).
+const WORK_BLOCKS: u64 = PASS_BLOCKS * P as u64;
+/// Work of one of its passes.
+const PASS_BLOCKS: u64 = (1 << LOG_N) * (R as u64);
+/// Most work a stored hash may ask for, in blocks: four times the present cost.
+const WORK_MAX_BLOCKS: u64 = 4 * WORK_BLOCKS;
 
 /// What a client sends as its password. Never stored, logged or shown.
 pub struct LoginSecret(Zeroizing<String>);
@@ -37,6 +42,11 @@ impl LoginSecret {
         let value = Zeroizing::new(value);
         let length = LOGIN_SECRET_MIN_CHARS..=LOGIN_SECRET_MAX_CHARS;
         length.contains(&value.chars().count()).then_some(Self(value))
+    }
+
+    /// The secret as it was sent, for the hash that a proof binds.
+    pub fn expose_text(&self) -> &str {
+        &self.0
     }
 }
 
@@ -66,9 +76,19 @@ pub struct PasswordHash {
 impl PasswordHash {
     /// Hashes a secret at the present cost.
     pub fn make(secret: &LoginSecret, salt: [u8; 16]) -> Self {
-        let mut made = Self { log_n: LOG_N, r: R, p: P, salt, hash: [0; 32] };
+        Self::make_at(LOG_N, R, P, secret, salt)
+    }
+
+    fn make_at(log_n: u8, r: u32, p: u32, secret: &LoginSecret, salt: [u8; 16]) -> Self {
+        let mut made = Self { log_n, r, p, salt, hash: [0; 32] };
         made.hash = made.derive(secret);
         made
+    }
+
+    /// As an older version made it, at a fifth of the present cost.
+    #[cfg(test)]
+    pub(crate) fn make_weak(secret: &LoginSecret, salt: [u8; 16]) -> Self {
+        Self::make_at(LOG_N, R, 1, secret, salt)
     }
 
     /// Parses a stored hash; `None` when it is corrupt or asks for more than is allowed.
@@ -92,12 +112,22 @@ impl PasswordHash {
         self.derive(secret).ct_eq(&self.hash).into()
     }
 
+    /// Whether it was made at a lower cost than new ones are.
+    pub fn is_weak(&self) -> bool {
+        self.work() < WORK_BLOCKS
+    }
+
+    /// Hashing blocks that one check takes.
+    fn work(&self) -> u64 {
+        (1_u64 << self.log_n).saturating_mul(u64::from(self.r)).saturating_mul(u64::from(self.p))
+    }
+
     fn is_affordable(&self) -> bool {
         if !(10..=20).contains(&self.log_n) || self.r == 0 || self.p == 0 {
             return false;
         }
         let blocks = (1_u64 << self.log_n).saturating_mul(u64::from(self.r));
-        blocks.saturating_mul(128) <= MEMORY_MAX_BYTES && blocks.saturating_mul(u64::from(self.p)) <= WORK_MAX_BLOCKS
+        blocks.saturating_mul(128) <= MEMORY_MAX_BYTES && self.work() <= WORK_MAX_BLOCKS
     }
 
     fn derive(&self, secret: &LoginSecret) -> [u8; 32] {
@@ -113,16 +143,22 @@ impl PasswordHash {
 }
 
 /// Whether `secret` is the one behind `stored`. Without a stored hash the same work is done and the
-/// answer is no.
+/// answer is no; for one that is weaker than today's the difference is made up for.
 pub fn verify(secret: &LoginSecret, stored: Option<&PasswordHash>) -> bool {
-    match stored {
-        Some(stored) => stored.matches(secret),
-        None => {
-            let nobody = PasswordHash { log_n: LOG_N, r: R, p: P, salt: *b"passport/nobody!", hash: [0; 32] };
-            let _ = std::hint::black_box(nobody.matches(secret));
-            false
-        }
+    let matches = stored.is_some_and(|stored| stored.matches(secret));
+    let passes = missing_passes(stored);
+    if passes > 0 {
+        let nobody = PasswordHash { log_n: LOG_N, r: R, p: passes, salt: *b"passport/nobody!", hash: [0; 32] };
+        let _ = std::hint::black_box(nobody.matches(secret));
     }
+    matches
+}
+
+/// How many of today's passes a check of `stored` leaves out, to the nearest whole one.
+fn missing_passes(stored: Option<&PasswordHash>) -> u32 {
+    let work = stored.map_or(0, PasswordHash::work);
+    let missing = WORK_BLOCKS.saturating_sub(work) + PASS_BLOCKS / 2;
+    u32::try_from(missing / PASS_BLOCKS).unwrap_or(P)
 }
 
 impl fmt::Display for PasswordHash {
@@ -164,6 +200,23 @@ mod tests {
     #[test]
     fn nobody_matches_no_secret() {
         assert!(!verify(&secret("correct horse battery"), None));
+    }
+
+    #[test]
+    fn a_check_costs_todays_work_whatever_is_stored() {
+        let made_at = |log_n, r, p| PasswordHash { log_n, r, p, salt: [9; 16], hash: [0; 32] };
+        assert_eq!(missing_passes(None), P);
+        assert_eq!(missing_passes(Some(&made_at(LOG_N, R, P))), 0);
+        for (weak, passes) in
+            [(made_at(14, 8, 1), 4), (made_at(13, 8, 1), 5), (made_at(10, 8, 1), 5), (made_at(15, 8, 1), 3)]
+        {
+            assert!(weak.is_weak());
+            assert_eq!(missing_passes(Some(&weak)), passes);
+            let total = weak.work() + u64::from(passes) * PASS_BLOCKS;
+            assert!(total.abs_diff(WORK_BLOCKS) <= PASS_BLOCKS / 2, "{total}");
+        }
+        let strong = made_at(15, 8, 4);
+        assert!(!strong.is_weak() && missing_passes(Some(&strong)) == 0);
     }
 
     #[test]

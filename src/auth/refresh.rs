@@ -87,8 +87,14 @@ pub struct SessionRecord {
     pub session: String,
     /// Account id, 32 hex digits.
     pub account: String,
+    /// What the device called itself.
+    pub device: Option<String>,
     /// Sign-in, unix milliseconds.
     pub created_at_ms: u64,
+    /// Sign-in or the last refresh, unix milliseconds.
+    pub last_used_at_ms: u64,
+    /// When the person last showed a password or a passkey, unix milliseconds.
+    pub authenticated_at_ms: u64,
     /// Logout, reuse, or nothing yet; unix milliseconds.
     pub revoked_at_ms: Option<u64>,
 }
@@ -150,7 +156,15 @@ mod tests {
     }
 
     fn session() -> SessionRecord {
-        SessionRecord { session: String::new(), account: String::new(), created_at_ms: T0_MS, revoked_at_ms: None }
+        SessionRecord {
+            session: String::new(),
+            account: String::new(),
+            device: None,
+            created_at_ms: T0_MS,
+            last_used_at_ms: T0_MS,
+            authenticated_at_ms: T0_MS,
+            revoked_at_ms: None,
+        }
     }
 
     #[test]

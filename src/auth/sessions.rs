@@ -1,4 +1,4 @@
-//! The life of a session: sign-in, refresh, logout, and the check before every request.
+//! The life of a session: its opening, refresh, logout, and the check before every request.
 //!
 //! Works over [`AccountStore`], so that the same code runs against D1 and against the faulty fake
 //! of the tests. Each step writes before it answers; a write that fails is a failure, never an
@@ -6,11 +6,9 @@
 
 use super::access_token::ACCESS_TOKEN_LIFETIME_S;
 use super::keys::AuthKeys;
-use super::password::{self, LoginSecret, PasswordHash};
 use super::refresh::{REFRESH_TOKEN_LIFETIME_MS, RefreshRecord, RefreshToken, SessionRecord, Verdict, judge};
-use super::username::Username;
 use crate::problem::Problem;
-use crate::storage::{AccountRecord, AccountStore, StorageError};
+use crate::storage::{AccountRecord, AccountStore};
 
 /// A signed-in client's two tokens.
 #[derive(Debug)]
@@ -23,47 +21,39 @@ pub struct TokenPair {
     pub expires_in_s: u64,
 }
 
-/// Checks a name and its secret and opens a session.
-///
-/// # Errors
-/// `credentials_invalid`, the same for an unknown name and a wrong secret.
-pub async fn sign_in(
-    store: &impl AccountStore,
-    keys: &AuthKeys,
-    username: Option<&Username>,
-    secret: &LoginSecret,
-    fresh: Fresh,
-    now_ms: u64,
-) -> Result<(AccountRecord, TokenPair), Problem> {
-    let account = match username {
-        Some(username) => store.account_by_username(username).await?,
-        None => None,
-    };
-    let hash = account.as_ref().map(stored_hash).transpose()?;
-    if !password::verify(secret, hash.as_ref()) {
-        return Err(credentials_invalid());
-    }
-    let Some(account) = account else {
-        return Err(credentials_invalid());
-    };
-    let session = SessionRecord {
-        session: hex::encode(fresh.session),
-        account: account.account.clone(),
-        created_at_ms: now_ms,
-        revoked_at_ms: None,
-    };
-    let refresh = RefreshToken::from_random(fresh.token);
-    store.open_session(&session, &record(&refresh, keys, &session.session, now_ms)).await?;
-    let pair = pair(keys, &session, refresh, now_ms);
-    Ok((account, pair))
-}
-
 /// Random bytes that a new session is made of.
 pub struct Fresh {
     /// The session's id.
     pub session: [u8; 16],
     /// Its first refresh token.
     pub token: [u8; 32],
+}
+
+/// Opens a session for somebody who has just authenticated. Its id is ours and fresh: none can be brought along.
+///
+/// # Errors
+/// That the store failed.
+pub async fn open(
+    store: &impl AccountStore,
+    keys: &AuthKeys,
+    account: &str,
+    device: Option<String>,
+    fresh: Fresh,
+    now_ms: u64,
+) -> Result<(SessionRecord, TokenPair), Problem> {
+    let session = SessionRecord {
+        session: hex::encode(fresh.session),
+        account: account.to_owned(),
+        device,
+        created_at_ms: now_ms,
+        last_used_at_ms: now_ms,
+        authenticated_at_ms: now_ms,
+        revoked_at_ms: None,
+    };
+    let refresh = RefreshToken::from_random(fresh.token);
+    store.open_session(&session, &record(&refresh, keys, &session.session, now_ms)).await?;
+    let pair = pair(keys, &session, refresh, now_ms);
+    Ok((session, pair))
 }
 
 /// Exchanges a refresh token for a new pair.
@@ -132,15 +122,39 @@ pub async fn authenticate(
     keys: &AuthKeys,
     presented: &str,
     now_ms: u64,
-) -> Result<AccountRecord, Problem> {
+) -> Result<(AccountRecord, SessionRecord), Problem> {
     let claims = keys.access.verify(presented, now_ms / 1000);
     let claims = claims.map_err(|_| access_token_invalid())?;
     let session = store.session(&claims.sid).await?.ok_or_else(access_token_invalid)?;
     if !session.is_live(now_ms) || session.account != claims.sub {
         return Err(access_token_invalid());
     }
-    let account = store.account(&session.account).await?;
-    account.ok_or_else(|| Problem::internal("a session without its account"))
+    // An account that was deleted in this moment took its sessions along.
+    let account = store.account(&session.account).await?.ok_or_else(access_token_invalid)?;
+    Ok((account, session))
+}
+
+/// An account's sessions that still stand, newest first.
+///
+/// # Errors
+/// That the store failed.
+pub async fn list(store: &impl AccountStore, account: &str, now_ms: u64) -> Result<Vec<SessionRecord>, Problem> {
+    let mut sessions = store.sessions_of(account).await?;
+    sessions.retain(|session| session.is_live(now_ms));
+    Ok(sessions)
+}
+
+/// Ends one of an account's sessions. Ending it again changes nothing.
+///
+/// # Errors
+/// `not_found` for a session that the account never had.
+pub async fn revoke(store: &impl AccountStore, account: &str, session: &str, now_ms: u64) -> Result<(), Problem> {
+    let found = store.session(session).await?;
+    if found.is_none_or(|found| found.account != account) {
+        return Err(Problem::not_found("This account has no such session. GET /auth/sessions lists those it has."));
+    }
+    store.revoke_session(session, now_ms).await?;
+    Ok(())
 }
 
 async fn find(store: &impl AccountStore, mac: &str) -> Result<(RefreshRecord, SessionRecord), Problem> {
@@ -165,14 +179,6 @@ fn pair(keys: &AuthKeys, session: &SessionRecord, refresh: RefreshToken, issued_
         refresh,
         expires_in_s: ACCESS_TOKEN_LIFETIME_S,
     }
-}
-
-fn stored_hash(account: &AccountRecord) -> Result<PasswordHash, StorageError> {
-    PasswordHash::parse(&account.password_hash).ok_or(StorageError::Corrupt { what: "accounts.password_hash" })
-}
-
-fn credentials_invalid() -> Problem {
-    Problem::unauthorized("credentials_invalid", "The username or the password is wrong. Check both and try again.")
 }
 
 fn refresh_token_invalid() -> Problem {

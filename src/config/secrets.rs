@@ -1,4 +1,5 @@
-//! The seven secrets: 32 random bytes each, all different, none of them an example.
+//! The secrets: seven that every deployment has and one that it may have, 32 random bytes each, all
+//! different, none of them an example.
 
 use std::fmt;
 
@@ -22,7 +23,8 @@ const DISTINCT_BYTES_MIN: usize = 16;
 pub enum SecretName {
     /// Tags the relay addresses, so that nobody can name an object into existence.
     RoutingKey,
-    /// Root of the refresh-token MAC, the token successor and the fake KDF parameters.
+    /// Root of the refresh-token MAC, the token successor, the fake KDF parameters, device tokens, recovery
+    /// challenges and the names of guard objects.
     TokenKey,
     /// Ed25519 seed of the access tokens.
     JwtSigningKey,
@@ -83,9 +85,17 @@ impl fmt::Display for SecretFault {
     }
 }
 
-/// The parsed secrets, in the order of [`SecretName::ALL`].
+/// Name of the optional secret: the signing key of access tokens before the present one. Set it when
+/// `JWT_SIGNING_KEY` is replaced, and remove it once the last of its tokens has expired.
+pub const JWT_SIGNING_KEY_PREVIOUS: &str = "JWT_SIGNING_KEY_PREVIOUS";
+
+/// The parsed secrets.
 #[derive(Debug)]
-pub struct Secrets([Secret32; SecretName::ALL.len()]);
+pub struct Secrets {
+    /// In the order of [`SecretName::ALL`].
+    all: [Secret32; SecretName::ALL.len()],
+    jwt_signing_key_previous: Option<Secret32>,
+}
 
 impl Secrets {
     /// Parses and cross-checks all of them.
@@ -97,23 +107,37 @@ impl Secrets {
         for secret in SecretName::ALL {
             let name = secret.variable();
             let value = lookup(name).map(Zeroizing::new).ok_or(ConfigError::Missing { name, hint: HOW_TO_MAKE })?;
-            let value = parse_secret(&value).map_err(|fault| ConfigError::Secret { name, fault })?;
-            for (earlier, other) in parsed.iter().zip(SecretName::ALL) {
-                let equal = earlier.expose_secret().ct_eq(value.expose_secret());
-                if equal.into() {
-                    return Err(ConfigError::Shared { name, other: other.variable() });
-                }
-            }
+            let value = parse_unlike(&parsed, name, &value)?;
             parsed.push(value);
         }
+        let previous = lookup(JWT_SIGNING_KEY_PREVIOUS).map(Zeroizing::new);
+        let jwt_signing_key_previous =
+            previous.map(|value| parse_unlike(&parsed, JWT_SIGNING_KEY_PREVIOUS, &value)).transpose()?;
         let all = parsed.try_into().map_err(|_| ConfigError::Missing { name: "ROUTING_KEY", hint: HOW_TO_MAKE })?;
-        Ok(Self(all))
+        Ok(Self { all, jwt_signing_key_previous })
     }
 
     /// The secret of that name.
     pub fn get(&self, name: SecretName) -> &Secret32 {
-        &self.0[name as usize]
+        &self.all[name as usize]
     }
+
+    /// The signing key of access tokens before the present one, while it is still set.
+    pub fn jwt_signing_key_previous(&self) -> Option<&Secret32> {
+        self.jwt_signing_key_previous.as_ref()
+    }
+}
+
+/// Parses a secret that has to differ from those before it.
+fn parse_unlike(earlier: &[Secret32], name: &'static str, value: &str) -> Result<Secret32, ConfigError> {
+    let value = parse_secret(value).map_err(|fault| ConfigError::Secret { name, fault })?;
+    for (earlier, other) in earlier.iter().zip(SecretName::ALL) {
+        let equal = earlier.expose_secret().ct_eq(value.expose_secret());
+        if equal.into() {
+            return Err(ConfigError::Shared { name, other: other.variable() });
+        }
+    }
+    Ok(value)
 }
 
 fn parse_secret(value: &str) -> Result<Secret32, SecretFault> {

@@ -9,6 +9,7 @@ pub(crate) fn valid() -> HashMap<String, String> {
         ("PUBLIC_URL".to_owned(), "http://127.0.0.1:8787".to_owned()),
         ("HSM_PROVIDER".to_owned(), "simulator".to_owned()),
         ("EXPORT_DELAY".to_owned(), "86400".to_owned()),
+        ("LOGIN_LIMITS".to_owned(), "standard".to_owned()),
     ]);
     for name in SecretName::ALL {
         let value = hex::encode(crate::platform::random_bytes::<32>());
@@ -39,7 +40,7 @@ fn a_complete_configuration_is_accepted() {
 
 #[test]
 fn every_missing_variable_is_refused_by_its_name() {
-    let names = ["ENVIRONMENT", "PUBLIC_URL", "HSM_PROVIDER", "EXPORT_DELAY"];
+    let names = ["ENVIRONMENT", "PUBLIC_URL", "HSM_PROVIDER", "EXPORT_DELAY", "LOGIN_LIMITS"];
     let secrets = SecretName::ALL.map(SecretName::variable);
     for name in names.into_iter().chain(secrets) {
         let detail = refusal(|vars| {
@@ -104,6 +105,56 @@ fn the_simulator_is_refused_in_production_unless_loudly_allowed() {
     production(&mut vars);
     set(&mut vars, SIMULATOR_OVERRIDE, SIMULATOR_OVERRIDE_VALUE);
     assert!(parse(&vars).is_ok());
+}
+
+#[test]
+fn wide_login_limits_are_refused_in_production() {
+    let mut vars = valid();
+    set(&mut vars, "LOGIN_LIMITS", "wide");
+    assert_eq!(parse(&vars).unwrap().login_limits, LoginLimits::Wide);
+    let detail = refusal(|vars| {
+        set(vars, "ENVIRONMENT", "production");
+        set(vars, "PUBLIC_URL", "https://passport.dev");
+        set(vars, SIMULATOR_OVERRIDE, SIMULATOR_OVERRIDE_VALUE);
+        set(vars, "LOGIN_LIMITS", "wide");
+    });
+    assert!(detail.starts_with("LOGIN_LIMITS"), "{detail}");
+    assert!(refusal(|vars| set(vars, "LOGIN_LIMITS", "off")).starts_with("LOGIN_LIMITS"));
+}
+
+#[test]
+fn a_previous_signing_key_is_held_to_what_every_secret_is_held_to() {
+    const NAME: &str = secrets::JWT_SIGNING_KEY_PREVIOUS;
+    assert!(parse(&valid()).unwrap().jwt_signing_key_previous().is_none());
+    for bad in ["changeme", &"00".repeat(32), &"0123456789abcdef".repeat(4)] {
+        assert!(refusal(|vars| set(vars, NAME, bad)).starts_with(NAME), "{bad}");
+    }
+    let shared = refusal(|vars| {
+        let value = vars["JWT_SIGNING_KEY"].clone();
+        set(vars, NAME, &value);
+    });
+    assert!(shared.contains(NAME) && shared.contains("same value as JWT_SIGNING_KEY"), "{shared}");
+    let mut vars = valid();
+    let value = hex::encode(crate::platform::random_bytes::<32>());
+    set(&mut vars, NAME, &value);
+    let config = parse(&vars).unwrap();
+    assert_eq!(config.jwt_signing_key_previous().map(|key| hex::encode(key.expose_secret())), Some(value.clone()));
+    assert!(!format!("{config:?}").contains(&value));
+}
+
+#[test]
+fn the_host_of_the_public_url_is_without_its_port() {
+    for (url, host) in [
+        ("http://127.0.0.1:8787", "127.0.0.1"),
+        ("https://passport.dev", "passport.dev"),
+        ("http://localhost:80", "localhost"),
+        ("http://[::1]:8787", "[::1]"),
+        ("http://[::1]", "[::1]"),
+    ] {
+        let mut vars = valid();
+        set(&mut vars, "PUBLIC_URL", url);
+        assert_eq!(parse(&vars).unwrap().public_url.host(), host);
+    }
 }
 
 #[test]

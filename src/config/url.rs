@@ -33,6 +33,14 @@ impl PublicUrl {
         format!("{scheme}://{}", self.authority)
     }
 
+    /// The host alone, as WebAuthn's RP ID wants it.
+    pub fn host(&self) -> &str {
+        match self.authority.rsplit_once(':') {
+            Some((host, port)) if port.bytes().all(|c| c.is_ascii_digit()) => host,
+            _ => &self.authority,
+        }
+    }
+
     /// `wss://host[:port]/relay/<bunker_id>`
     pub fn relay(&self, bunker_id: &str) -> String {
         let scheme = if self.https { "wss" } else { "ws" };

@@ -176,7 +176,8 @@ impl CosignerClient {
     }
 }
 
-fn stub(env: &Env, binding: &str, name: &str) -> Result<Stub, Problem> {
+/// The object of that name.
+pub(super) fn stub(env: &Env, binding: &str, name: &str) -> Result<Stub, Problem> {
     let missing = |error: worker::Error| Problem::internal(format!("binding {binding}: {error}"));
     let namespace = env.durable_object(binding).map_err(missing)?;
     namespace.id_from_name(name).and_then(|id| id.get_stub()).map_err(missing)
@@ -188,9 +189,14 @@ async fn call<B: Serialize, R: DeserializeOwned>(stub: &Stub, route: Route, body
 }
 
 async fn post<R: DeserializeOwned>(stub: &Stub, route: Route, body: &str) -> Result<R, Problem> {
+    post_to(stub, route.path(), body).await
+}
+
+/// Sends a call's body to a path of an object.
+pub(super) async fn post_to<R: DeserializeOwned>(stub: &Stub, path: &str, body: &str) -> Result<R, Problem> {
     let mut init = RequestInit::new();
     init.with_method(Method::Post).with_body(Some(JsValue::from_str(body)));
-    let url = format!("{INTERNAL}{}", route.path());
+    let url = format!("{INTERNAL}{path}");
     let request = Request::new_with_init(&url, &init).map_err(unreachable)?;
     let mut response = stub.fetch_with_request(request).await.map_err(unreachable)?;
     let status = response.status_code();
@@ -198,7 +204,7 @@ async fn post<R: DeserializeOwned>(stub: &Stub, route: Route, body: &str) -> Res
     if status != 200 {
         return Err(Problem::from_wire(status, text.as_bytes()));
     }
-    serde_json::from_str(&text).map_err(|error| Problem::internal(format!("{}: {error}", route.path())))
+    serde_json::from_str(&text).map_err(|error| Problem::internal(format!("{path}: {error}")))
 }
 
 fn unreachable(error: worker::Error) -> Problem {

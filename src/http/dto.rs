@@ -7,9 +7,14 @@ mod accounts;
 mod activity;
 mod connections;
 mod keys;
+mod passkeys;
 mod schema;
+mod sessions;
 
-pub use accounts::{KdfReply, ParamsRequest, RegisterReply, RegisterRequest, SignInReply, TokenReply, TokenRequest};
+pub use accounts::{
+    AccountView, KdfReply, ParamsRequest, PasswordRequest, RecoverReply, RecoverRequest, RecoveryChallengeReply,
+    RecoveryChallengeRequest, RegisterReply, RegisterRequest,
+};
 pub use activity::{ActivityPage, ActivityQuery};
 pub use connections::{
     ClientInfo, ConnectionList, ConnectionStatus, ConnectionView, CreateConnectionReply, CreateConnectionRequest,
@@ -19,7 +24,16 @@ pub use keys::{
     CreateKeyReply, CreateKeyRequest, GroupDescription, HolderEntry, HolderList, KeyDetail, KeyList, KeyView,
     ProvisionReply, ProvisionRequest, SharePackages,
 };
+pub use passkeys::{
+    AssertionJson, AssertionResponseJson, AttestationJson, Base64Url, CreatePasskeyReply, CreatePasskeyRequest,
+    EmptyRequest, ExtensionResultsJson, PasskeyBlobRequest, PasskeyList, PasskeyOptions, PasskeySignInReply,
+    PasskeyTokenRequest, PasskeyView, PrfResultsJson, RegistrationJson,
+};
 pub use schema::{
     AuditHeadSchema, AuditRecordSchema, GroupPublicSchema, HolderPublicSchema, KdfParamsSchema, PolicyRuleSchema,
     PolicySchema, SignedEventSchema,
+};
+pub use sessions::{
+    ReauthenticateByPasskey, ReauthenticateByPassword, ReauthenticateRequest, SessionList, SessionView, SignInReply,
+    TokenReply, TokenRequest,
 };

@@ -62,6 +62,22 @@ fn every_route_of_the_service_is_in_the_document() {
         "post /auth/token",
         "post /auth/refresh",
         "post /auth/logout",
+        "post /auth/reauthenticate",
+        "post /auth/password",
+        "post /auth/recover/challenge",
+        "post /auth/recover",
+        "get /auth/sessions",
+        "delete /auth/sessions",
+        "delete /auth/sessions/{session}",
+        "get /auth/passkeys",
+        "post /auth/passkeys",
+        "delete /auth/passkeys/{passkey}",
+        "put /auth/passkeys/{passkey}/owner_blob",
+        "post /auth/passkeys/options",
+        "post /auth/passkeys/challenge",
+        "post /auth/passkeys/token",
+        "get /account",
+        "delete /account",
         "post /keys",
         "get /keys",
         "get /keys/{group}",
@@ -73,7 +89,7 @@ fn every_route_of_the_service_is_in_the_document() {
     ] {
         assert!(listed.iter().any(|it| it == route), "{route} is not in {listed:?}");
     }
-    assert_eq!(listed.len(), 17);
+    assert_eq!(listed.len(), 33);
 }
 
 /// The page's types are made from this file, where no server runs yet.
@@ -112,6 +128,18 @@ fn routes_that_take_a_token_refuse_everyone_without_one() {
         ("GET", format!("/keys/{group}/connections")),
         ("DELETE", format!("/keys/{group}/connections/{group}")),
         ("GET", format!("/keys/{group}/activity")),
+        ("POST", "/auth/reauthenticate".to_owned()),
+        ("POST", "/auth/password".to_owned()),
+        ("GET", "/auth/sessions".to_owned()),
+        ("DELETE", "/auth/sessions".to_owned()),
+        ("DELETE", format!("/auth/sessions/{group}")),
+        ("GET", "/auth/passkeys".to_owned()),
+        ("POST", "/auth/passkeys".to_owned()),
+        ("POST", "/auth/passkeys/options".to_owned()),
+        ("DELETE", format!("/auth/passkeys/{group}")),
+        ("PUT", format!("/auth/passkeys/{group}/owner_blob")),
+        ("GET", "/account".to_owned()),
+        ("DELETE", "/account".to_owned()),
         // One answer whatever the path says: it tells nobody which ids have the right form.
         ("GET", "/keys/x".to_owned()),
     ] {

@@ -6,6 +6,7 @@
 
 mod accounts;
 mod keys;
+mod passkeys;
 
 use serde::de::DeserializeOwned;
 use worker::D1Database;

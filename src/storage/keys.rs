@@ -79,6 +79,9 @@ pub trait KeyStore {
     /// Marks a row active.
     async fn activate_key(&self, group: &GroupId) -> Result<(), StorageError>;
 
+    /// Removes an active key: its group was deleted.
+    async fn remove_key(&self, account: &str, group: &GroupId) -> Result<(), StorageError>;
+
     /// The active keys of an account, oldest first.
     async fn keys_of(&self, account: &str) -> Result<Vec<KeyRecord>, StorageError>;
 

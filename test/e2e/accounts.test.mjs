@@ -43,8 +43,11 @@ test("a device registers, signs in, refreshes and signs out", async () => {
     token_type: "Bearer",
     expires_in: 900,
     refresh_token: expect.stringMatching(/^prt_[\w-]{43}$/),
+    session: expect.stringMatching(/^[0-9a-f]{32}$/),
+    username: fresh.username,
     owner_pubkey: fresh.owner,
     owner_blob: "sealed on the device",
+    device_token: expect.stringMatching(/^pdt_[\w-]{64}$/),
   });
   expect(signedIn.headers.get("cache-control")).toBe("no-store");
   await expectAccess(signedIn.body.access_token);
@@ -63,7 +66,8 @@ describe("nobody registers", () => {
   test("a name or an owner key that somebody has", async () => {
     const second = new Device(server);
     expectProblem(await second.register({ username: device.username }), 409, "username_taken");
-    expectProblem(await second.register({ owner_pubkey: device.owner }), 409, "owner_key_taken");
+    const taken = await second.register({ owner_pubkey: device.owner }, device.ownerSecret);
+    expectProblem(taken, 409, "owner_key_taken");
     expect((await second.register()).status).toBe(201);
   });
 

@@ -7,6 +7,7 @@ import { finalizeEvent, generateSecretKey, getPublicKey } from "nostr-tools";
 import { ask } from "./api.mjs";
 import { nowS } from "./clock.mjs";
 import { seal } from "./hpke.mjs";
+import { accountProof } from "./proof.mjs";
 
 /** Order of secp256k1. */
 const N = 0xfffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141n;
@@ -40,10 +41,16 @@ export class Device {
     return Object.assign(device, { token: body.access_token, receivingKeys: holders.map((it) => it.receiving_key) });
   }
 
-  /** `POST /auth/register`. @param {object} [over] replaces fields */
-  register(over = {}) {
+  /**
+   * `POST /auth/register`.
+   * @param {object} [over] replaces fields; the proof is for what is sent then, unless it is replaced itself
+   * @param {Uint8Array} [signer] signs the proof in the owner's place
+   */
+  register(over = {}, signer = this.ownerSecret) {
     const { username, password, owner, kdf } = this;
-    return ask(this.server, "POST", "/auth/register", { json: { username, password, owner_pubkey: owner, kdf, ...over } });
+    const body = { username, password, owner_pubkey: owner, kdf, ...over };
+    const proof = accountProof(signer, { verb: "register", origin: this.server.url, body });
+    return ask(this.server, "POST", "/auth/register", { json: { proof, ...body } });
   }
 
   /** `POST /auth/token`. @param {object} [over] replaces fields */

@@ -17,10 +17,6 @@ fn now<T>(future: impl Future<Output = T>) -> T {
     }
 }
 
-fn secret(text: &str) -> LoginSecret {
-    LoginSecret::parse(text.to_owned()).unwrap()
-}
-
 struct Fixture {
     store: MemoryStore,
     keys: AuthKeys,
@@ -32,23 +28,22 @@ impl Fixture {
         store.accounts.borrow_mut().push(AccountRecord {
             account: "a1".repeat(16),
             username: "alice".to_owned(),
-            password_hash: PasswordHash::make(&secret("correct horse battery"), [1; 16]).to_string(),
+            password_hash: "$scrypt$".to_owned(),
             owner_pubkey: "02".repeat(32),
             owner_blob: None,
             kdf: None,
+            created_at_ms: T0_MS,
         });
         Self { store, keys: for_tests() }
     }
 
-    fn sign_in(&self, name: &str, password: &str) -> Result<TokenPair, Problem> {
-        let username = Username::parse(name).ok();
+    fn open(&self) -> Result<(SessionRecord, TokenPair), Problem> {
         let fresh = Fresh { session: crate::platform::random_bytes(), token: crate::platform::random_bytes() };
-        let secret = secret(password);
-        now(sign_in(&self.store, &self.keys, username.as_ref(), &secret, fresh, T0_MS)).map(|(_, pair)| pair)
+        now(open(&self.store, &self.keys, &"a1".repeat(16), Some("phone".to_owned()), fresh, T0_MS))
     }
 
     fn alice(&self) -> TokenPair {
-        self.sign_in("alice", "correct horse battery").unwrap()
+        self.open().unwrap().1
     }
 
     fn refresh(&self, token: &str, now_ms: u64) -> Result<TokenPair, Problem> {
@@ -56,23 +51,12 @@ impl Fixture {
     }
 
     fn authenticate(&self, token: &str, now_ms: u64) -> Result<AccountRecord, Problem> {
-        now(authenticate(&self.store, &self.keys, token, now_ms))
+        now(authenticate(&self.store, &self.keys, token, now_ms)).map(|(account, _)| account)
     }
 }
 
 fn code<T: std::fmt::Debug>(result: Result<T, Problem>) -> String {
     result.expect_err("must be refused").code().to_owned()
-}
-
-#[test]
-fn an_unknown_name_and_a_wrong_password_are_answered_alike() {
-    let it = Fixture::new();
-    let wrong = it.sign_in("alice", "incorrect horse battery").unwrap_err();
-    let unknown = it.sign_in("mallory", "correct horse battery").unwrap_err();
-    let impossible = it.sign_in("NOT A NAME", "correct horse battery").unwrap_err();
-    assert_eq!(wrong, unknown);
-    assert_eq!(wrong, impossible);
-    assert_eq!(wrong.code(), "credentials_invalid");
 }
 
 #[test]
@@ -188,14 +172,48 @@ fn a_store_that_fails_anywhere_gives_no_token_and_no_entry() {
         let pair = it.alice();
         it.store.fails_after.set(Some(fails_after));
         assert_eq!(code(it.authenticate(&pair.access, T0_MS)), "unavailable");
-        it.store.fails_after.set(Some(fails_after));
-        assert_eq!(code(it.sign_in("alice", "correct horse battery")), "unavailable");
     }
+    let it = Fixture::new();
+    it.store.fails_after.set(Some(0));
+    assert_eq!(code(it.open()), "unavailable");
+}
+
+fn sessions_of(it: &Fixture, now_ms: u64) -> Vec<String> {
+    let sessions = now(list(&it.store, &"a1".repeat(16), now_ms)).unwrap();
+    sessions.into_iter().map(|session| session.session).collect()
 }
 
 #[test]
-fn a_corrupt_password_hash_is_a_failure_and_not_a_wrong_password() {
+fn the_list_has_the_sessions_that_stand_and_says_when_each_was_used() {
     let it = Fixture::new();
-    it.store.accounts.borrow_mut()[0].password_hash = "$scrypt$".to_owned();
-    assert_eq!(code(it.sign_in("alice", "correct horse battery")), "internal");
+    let (phone, laptop) = (it.open().unwrap(), it.open().unwrap());
+    now(sign_out(&it.store, &it.keys, &laptop.1.access, T0_MS)).unwrap();
+    assert_eq!(sessions_of(&it, T0_MS), std::slice::from_ref(&phone.0.session));
+    it.refresh(&phone.1.refresh.expose_text(), T0_MS + 60_000).unwrap();
+    let seen = now(list(&it.store, &"a1".repeat(16), T0_MS + 60_000)).unwrap();
+    assert_eq!((seen[0].last_used_at_ms, seen[0].created_at_ms), (T0_MS + 60_000, T0_MS));
+    assert_eq!(seen[0].device.as_deref(), Some("phone"));
+    assert_eq!(seen[0].authenticated_at_ms, T0_MS, "a refresh is no authentication");
+    assert!(sessions_of(&it, T0_MS + SESSION_LIFETIME_MS).is_empty());
+}
+
+#[test]
+fn nobody_ends_the_session_of_another_account() {
+    let it = Fixture::new();
+    let (session, pair) = it.open().unwrap();
+    for (account, id) in [("b2".repeat(16), session.session.as_str()), ("a1".repeat(16), "x"), ("a1".repeat(16), "")] {
+        assert_eq!(code(now(revoke(&it.store, &account, id, T0_MS))), "not_found");
+    }
+    assert!(it.authenticate(&pair.access, T0_MS).is_ok());
+    now(revoke(&it.store, &"a1".repeat(16), &session.session, T0_MS)).unwrap();
+    now(revoke(&it.store, &"a1".repeat(16), &session.session, T0_MS)).unwrap();
+    assert_eq!(code(it.authenticate(&pair.access, T0_MS)), "access_token_invalid");
+}
+
+#[test]
+fn a_token_of_an_account_that_was_deleted_opens_nothing() {
+    let it = Fixture::new();
+    let pair = it.alice();
+    it.store.accounts.borrow_mut().clear();
+    assert_eq!(code(it.authenticate(&pair.access, T0_MS)), "access_token_invalid");
 }

@@ -85,6 +85,15 @@ impl KeyStore for D1Store {
             .map(|_| ())
     }
 
+    async fn remove_key(&self, account: &str, group: &GroupId) -> Result<(), StorageError> {
+        self.run(
+            "DELETE FROM keys WHERE group_id = ?1 AND account_id = ?2 AND status = 'active'",
+            &[D1Type::Text(&group.to_string()), D1Type::Text(account)],
+        )
+        .await
+        .map(|_| ())
+    }
+
     async fn keys_of(&self, account: &str) -> Result<Vec<KeyRecord>, StorageError> {
         let sql = format!("{KEY} WHERE account_id = ?1 AND status = 'active' ORDER BY created_at_ms, group_id");
         let rows: Vec<KeyRow> = self.all(&sql, &[D1Type::Text(account)]).await?;
