@@ -25,6 +25,8 @@ use crate::problem::ProblemBody;
         (name = "passkeys", description = "Sign-in without a password"),
         (name = "keys", description = "Groups of an account"),
         (name = "connections", description = "What apps may do"),
+        (name = "requests", description = "What waits for the owner"),
+        (name = "export", description = "Leaving with the whole key"),
         (name = "relay", description = "For Nostr apps"),
     )
 )]

@@ -17,7 +17,7 @@ use worker::Env;
 
 use crate::auth::AuthKeys;
 use crate::config::Config;
-use crate::http::{accounts, connections, keys, pages, passkeys, public, relay, sessions};
+use crate::http::{accounts, connections, events, export, keys, pages, passkeys, public, relay, requests, sessions};
 use crate::openapi::ApiDocument;
 use crate::problem::Problem;
 use crate::storage::D1Store;
@@ -49,9 +49,15 @@ pub fn surface() -> OpenApiRouter<App> {
         .routes(routes!(passkeys::challenge))
         .routes(routes!(passkeys::token))
         .routes(routes!(keys::create, keys::list))
-        .routes(routes!(keys::get))
+        .routes(routes!(keys::get, export::delete_key))
         .routes(routes!(connections::create, connections::list))
-        .routes(routes!(connections::revoke))
+        .routes(routes!(connections::edit, connections::revoke))
+        .routes(routes!(requests::list))
+        .routes(routes!(requests::approve))
+        .routes(routes!(requests::deny))
+        .routes(routes!(export::begin, export::get, export::cancel))
+        .routes(routes!(export::release))
+        .routes(routes!(events::events))
         .routes(routes!(connections::activity))
         .routes(routes!(relay::relay))
 }

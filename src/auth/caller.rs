@@ -12,6 +12,7 @@ use super::username::Username;
 use crate::platform::now_ms;
 use crate::problem::Problem;
 use crate::router::{App, Database};
+use crate::storage::D1Store;
 
 /// A caller whose access token is good and whose session still stands.
 #[derive(Debug, Clone)]
@@ -43,20 +44,28 @@ impl FromRequestParts<App> for Caller {
         SendFuture::new(async move {
             let token = bearer(&parts.headers).ok_or_else(sessions::access_token_invalid)?;
             let Database(store) = Database::of(parts)?;
-            let (account, session) = sessions::authenticate(&store, app.auth(), token, now_ms()).await?;
-            let corrupt = |what: &str| Problem::internal(format!("storage is corrupt: accounts.{what}"));
-            Ok(Self {
-                account: account.account,
-                username: Username::parse(&account.username).map_err(|_| corrupt("username"))?,
-                owner: account.owner_pubkey.parse().map_err(|_| corrupt("owner_pubkey"))?,
-                session: session.session,
-                authenticated_at_ms: session.authenticated_at_ms,
-            })
+            Self::of_token(&store, app, token).await
         })
     }
 }
 
 impl Caller {
+    /// Who an access token speaks for, wherever it was carried.
+    ///
+    /// # Errors
+    /// `access_token_invalid`, or why the store could not be asked.
+    pub async fn of_token(store: &D1Store, app: &App, token: &str) -> Result<Self, Problem> {
+        let (account, session) = sessions::authenticate(store, app.auth(), token, now_ms()).await?;
+        let corrupt = |what: &str| Problem::internal(format!("storage is corrupt: accounts.{what}"));
+        Ok(Self {
+            account: account.account,
+            username: Username::parse(&account.username).map_err(|_| corrupt("username"))?,
+            owner: account.owner_pubkey.parse().map_err(|_| corrupt("owner_pubkey"))?,
+            session: session.session,
+            authenticated_at_ms: session.authenticated_at_ms,
+        })
+    }
+
     /// Lets through who has authenticated recently.
     ///
     /// # Errors

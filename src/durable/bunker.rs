@@ -17,17 +17,17 @@ use bunker_core::{
 use frost_wasm_core::group::HolderRole;
 use std::rc::Rc;
 use worker::{
-    DurableObject, Env, Method, Request, Response, State, WebSocket, WebSocketIncomingMessage, WebSocketPair,
-    durable_object,
+    DurableObject, Env, Method, Request, Response, State, WebSocket, WebSocketIncomingMessage, durable_object,
 };
 
 use super::{
     holder::{Holder, Slot, index_of},
+    problems::{DELETED, failed},
     rpc::{self, CosignerClient, Route, ShareDelivery},
-    sockets,
+    sockets::{self, Purpose},
 };
 use crate::{
-    http::dto::{ProvisionReply, ProvisionRequest, StatementDelivery, StatementReply},
+    http::dto::{ProvisionReply, ProvisionRequest, ReleaseReply, SharePackages, StatementDelivery, StatementReply},
     problem::Problem,
     telemetry,
 };
@@ -51,11 +51,12 @@ impl DurableObject for Bunker {
 
     async fn fetch(&self, mut request: Request) -> worker::Result<Response> {
         let path = request.path();
-        if path.starts_with("/relay/") && matches!(request.method(), Method::Get | Method::Head) {
-            return match self.open_relay(&request).await {
-                Ok(response) => Ok(response),
-                Err(problem) => rpc::answer::<()>(Err(problem)),
+        if matches!(request.method(), Method::Get | Method::Head) {
+            let opened = match path.starts_with("/relay/") {
+                true => self.open_relay(&request).await,
+                false => self.open_events(&path).await,
             };
+            return opened.or_else(|problem| rpc::answer::<()>(Err(problem)));
         }
         match Route::of(&path) {
             Some(Route::Provision) => rpc::answer(self.provision(&mut request).await),
@@ -63,11 +64,17 @@ impl DurableObject for Bunker {
             Some(Route::Describe) => rpc::answer(self.describe().await),
             Some(Route::Connections) => rpc::answer(self.connections().await),
             Some(Route::Activity) => rpc::answer(self.activity(&mut request).await),
+            Some(Route::Requests) => rpc::answer(self.requests().await),
+            Some(Route::Export) => rpc::answer(self.export().await),
+            Some(Route::Release) => rpc::answer(self.release().await),
             Some(Route::Contribute) | None => rpc::answer::<()>(Err(Problem::not_found("A bunker has no such route."))),
         }
     }
 
     async fn websocket_message(&self, socket: WebSocket, message: WebSocketIncomingMessage) -> worker::Result<()> {
+        if !sockets::is_of_relay(&self.state, &socket) {
+            return Ok(()); // a page has nothing to say here
+        }
         let WebSocketIncomingMessage::String(frame) = message else {
             sockets::send(&socket, &relay::notice("invalid: this relay reads text frames"));
             return Ok(());
@@ -100,7 +107,8 @@ impl DurableObject for Bunker {
     }
 
     async fn alarm(&self) -> worker::Result<Response> {
-        self.slot.forget(&self.state, &self.env, HolderRole::Bunker).await
+        self.tidy_up().await.map_err(failed)?;
+        Response::empty()
     }
 }
 
@@ -116,21 +124,69 @@ impl Bunker {
         Ok(ProvisionReply { sequence })
     }
 
-    async fn deliver(&self, request: &mut Request) -> Result<StatementReply, Problem> {
+    /// Has every server-side holder apply an owner statement, and takes up what waited for it.
+    async fn deliver(&self, request: &mut Request) -> Result<Option<StatementReply>, Problem> {
         let StatementDelivery { statement, transport } = rpc::body(request).await?;
         let statement = Statement::verify(statement)?;
-        let connection = match (statement.verb(), &transport) {
-            (Verb::Grant(grant), Some(_)) => grant.connection,
-            (Verb::Revoke { connection }, None) => *connection,
-            _ => {
-                return Err(Problem::invalid("statement_invalid", "Send a grant with its transport, or a revocation."));
-            }
+        let fits = match statement.verb() {
+            Verb::CreateGroup(_) => false,
+            Verb::DeleteGroup => return self.delete(&statement).await.map(|()| None),
+            Verb::Grant(_) => transport.is_some(),
+            _ => transport.is_none(),
         };
+        if !fits {
+            return Err(Problem::invalid(
+                "statement_invalid",
+                "Send a grant with its transport, and no other statement.",
+            ));
+        }
         let holder = self.holder().await?;
         // This holder first: a revocation holds at once, and the same statement may be sent again for the other.
-        holder.deliver(&self.env, &statement, transport.as_deref())?;
+        let mutations = holder.deliver(&self.env, &statement, transport.as_deref())?;
+        sockets::announce(&self.state, &mutations);
+        holder.schedule(&self.state).await.map_err(|error| Problem::internal(error.to_string()))?;
         self.cosigner(&holder)?.deliver(statement.event()).await?;
-        queries::statement_reply(&holder, &connection)
+        let Some(connection) = statement.verb().connection() else { return Ok(None) };
+        self.settle(&holder, Some(connection)).await;
+        queries::statement_reply(&holder, connection).map(Some)
+    }
+
+    /// Wipes every server-side holder, this one last: until then the same statement may be sent again.
+    async fn delete(&self, statement: &Statement) -> Result<(), Problem> {
+        let holder = match self.holder().await {
+            Ok(holder) => holder,
+            Err(problem) if problem.code() == DELETED => return Ok(()),
+            Err(problem) => return Err(problem),
+        };
+        holder.may_delete(&self.env, statement)?;
+        self.cosigner(&holder)?.deliver(statement.event()).await?;
+        self.slot.wipe(&self.state, &holder, statement).await?;
+        self.state.get_websockets().iter().for_each(|socket| {
+            // Fails when the client is gone already.
+            let _ = socket.close(Some(1001), Some("this identity was deleted by its owner"));
+        });
+        Ok(())
+    }
+
+    /// Hands out the shares of an export whose delay is over, each sealed by its holder.
+    async fn release(&self) -> Result<ReleaseReply, Problem> {
+        let holder = self.holder().await?;
+        let cosigner = self.cosigner(&holder)?.release().await?;
+        let (statement, bunker) = holder.release()?;
+        if cosigner.statement != statement.id {
+            return Err(Problem::new(409, "no_export", "The holders know of different exports. Ask for a new one."));
+        }
+        Ok(ReleaseReply { statement, packages: SharePackages { bunker, cosigner: cosigner.package } })
+    }
+
+    /// Forgets what can't come again, and answers the apps whose owners did not.
+    async fn tidy_up(&self) -> Result<(), Problem> {
+        let Some(holder) = self.slot.get(&self.state, &self.env, HolderRole::Bunker).await? else { return Ok(()) };
+        holder.alarm_rang();
+        holder.forget()?;
+        self.hand_on_decisions(&holder).await;
+        self.settle(&holder, None).await;
+        holder.schedule(&self.state).await.map_err(|error| Problem::internal(error.to_string()))
     }
 
     /// A socket for a client, or the relay's information document (NIP-11).
@@ -141,16 +197,16 @@ impl Bunker {
         if !header("upgrade")?.eq_ignore_ascii_case("websocket") {
             return queries::information().map_err(failed);
         }
-        if self.state.get_websockets().len() >= sockets::MAX_SOCKETS {
-            return Err(Problem::new(
-                503,
-                "too_many_sockets",
-                "Too many apps are connected. Close some and try again.",
-            ));
+        sockets::open(&self.state, Purpose::Relay)
+    }
+
+    /// A socket for a page of the owner's.
+    async fn open_events(&self, path: &str) -> Result<Response, Problem> {
+        if path != rpc::EVENTS {
+            return Err(Problem::not_found("A bunker has no such route."));
         }
-        let WebSocketPair { client, server } = WebSocketPair::new().map_err(failed)?;
-        self.state.accept_web_socket(&server);
-        Response::from_websocket(client).map_err(failed)
+        self.holder().await?;
+        sockets::open(&self.state, Purpose::Events)
     }
 
     async fn holder(&self) -> Result<Rc<Holder>, Problem> {

@@ -11,14 +11,15 @@ use bunker_core::{
     event::Event,
     joint::{self, ContributionReply, ContributionRequest},
     session::CosignerEffect,
-    statement::Statement,
+    statement::{Statement, Verb},
 };
 use frost_wasm_core::group::HolderRole;
 use worker::{DurableObject, Env, Request, Response, State, durable_object};
 
 use super::{
     holder::{Holder, Slot},
-    rpc::{self, Route, ShareDelivery},
+    problems::{DELETED, failed},
+    rpc::{self, ReleasedShare, Route, ShareDelivery},
 };
 use crate::{platform, problem::Problem};
 
@@ -43,14 +44,16 @@ impl DurableObject for Cosigner {
             Some(Route::Provision) => rpc::answer(self.provision(&mut request).await),
             Some(Route::Deliver) => rpc::answer(self.deliver(&mut request).await),
             Some(Route::Contribute) => rpc::answer(self.contribute(&mut request).await),
-            Some(Route::Describe | Route::Connections | Route::Activity) | None => {
+            Some(Route::Release) => rpc::answer(self.release().await),
+            Some(Route::Describe | Route::Connections | Route::Activity | Route::Requests | Route::Export) | None => {
                 rpc::answer::<()>(Err(Problem::not_found("A cosigner has no such route.")))
             }
         }
     }
 
     async fn alarm(&self) -> worker::Result<Response> {
-        self.slot.forget(&self.state, &self.env, HolderRole::Cosigner).await
+        self.tidy_up().await.map_err(failed)?;
+        Response::empty()
     }
 }
 
@@ -64,7 +67,28 @@ impl Cosigner {
 
     async fn deliver(&self, request: &mut Request) -> Result<(), Problem> {
         let statement = Statement::verify(rpc::body::<Event>(request).await?)?;
-        self.holder().await?.deliver(&self.env, &statement, None)
+        let holder = match (self.holder().await, statement.verb()) {
+            (Err(problem), Verb::DeleteGroup) if problem.code() == DELETED => return Ok(()),
+            (holder, _) => holder?,
+        };
+        if matches!(statement.verb(), Verb::DeleteGroup) {
+            holder.may_delete(&self.env, &statement)?;
+            return self.slot.wipe(&self.state, &holder, &statement).await;
+        }
+        holder.deliver(&self.env, &statement, None)?;
+        holder.schedule(&self.state).await.map_err(|error| Problem::internal(error.to_string()))
+    }
+
+    async fn release(&self) -> Result<ReleasedShare, Problem> {
+        let (statement, package) = self.holder().await?.release()?;
+        Ok(ReleasedShare { statement: statement.id, package })
+    }
+
+    async fn tidy_up(&self) -> Result<(), Problem> {
+        let Some(holder) = self.slot.get(&self.state, &self.env, HolderRole::Cosigner).await? else { return Ok(()) };
+        holder.alarm_rang();
+        holder.forget()?;
+        holder.schedule(&self.state).await.map_err(|error| Problem::internal(error.to_string()))
     }
 
     async fn contribute(&self, request: &mut Request) -> Result<ContributionReply, Problem> {
@@ -72,7 +96,7 @@ impl Cosigner {
         let request = ContributionRequest::decode(&body).map_err(|error| Problem::internal(error.to_string()))?;
         let holder = self.holder().await?;
         let reply = judge_and_contribute(&holder, request)?;
-        holder.schedule_forgetting(&self.state).await.map_err(|error| Problem::internal(error.to_string()))?;
+        holder.schedule(&self.state).await.map_err(|error| Problem::internal(error.to_string()))?;
         #[cfg(feature = "fault-injection")]
         let reply = super::faults::contribution(reply);
         Ok(reply)

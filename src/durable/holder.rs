@@ -5,29 +5,29 @@
 //! transport secrets of connections.
 
 use std::{
-    cell::{RefCell, RefMut},
+    cell::{Cell, RefCell, RefMut},
     collections::BTreeMap,
     rc::Rc,
-    time::Duration,
 };
 
 use bunker_core::{
+    event::Event,
     grant::ConnectionId,
     keys::{PublicKey, TransportSecret},
     nip44::ConversationKey,
-    session::{HolderState, Mutation, Rules},
+    session::{HolderState, Mutation, Rules, Step},
     statement::{Statement, Verb},
 };
 use frost_wasm_core::{
     group::{GroupPublic, HolderIndex, HolderRole},
-    provision::{ReceivingKey, SHARE_PURPOSE, TRANSPORT_PURPOSE},
+    provision::{self, EXPORT_PURPOSE, ReceivingKey, SHARE_PURPOSE, TRANSPORT_PURPOSE},
     sealed::{Dek, Label, SealedBytes, SealedShare},
     share::KeyShare,
 };
-use worker::{Env, Response, State};
+use worker::{Env, State};
 
 use super::{
-    problems::{bad_package, damaged, failed, sealing},
+    problems::{bad_package, damaged, deleted, sealing},
     store::{Row, Store, StoreError},
 };
 use crate::{
@@ -39,15 +39,20 @@ use crate::{
 
 /// How many holders of a hosted group act together: the bunker and one cosigner.
 const HOSTED_THRESHOLD: u16 = 2;
-/// Pause between two rounds of forgetting requests that can't come again.
-const FORGET_EVERY: Duration = Duration::from_secs(5 * 60);
+/// Pause between two rounds of forgetting requests that can't come again, in seconds.
+const FORGET_EVERY_S: u64 = 5 * 60;
+/// How soon a decision is carried out that an eviction kept from it, in seconds.
+const CARRY_OUT_AFTER_S: u64 = 5;
+
 /// A holder that is awake.
 pub(super) struct Holder {
     state: RefCell<HolderState>,
     share: KeyShare,
     dek: Dek,
     store: Store,
-    is_forgetting_due: RefCell<bool>,
+    /// When to forget next, Unix seconds, and when the alarm is set to.
+    forget_at_s: Cell<Option<u64>>,
+    alarm_at_s: Cell<Option<u64>>,
     transports: RefCell<BTreeMap<ConnectionId, Rc<TransportSecret>>>,
     /// The key between each connection and the client that used it last.
     conversations: RefCell<BTreeMap<ConnectionId, (PublicKey, Rc<ConversationKey>)>>,
@@ -78,12 +83,12 @@ impl Slot {
         self.get(object, env, role).await?.ok_or_else(absent)
     }
 
-    /// Has the holder forget requests that can't come again, when the object's alarm rings.
-    pub(super) async fn forget(&self, object: &State, env: &Env, role: HolderRole) -> worker::Result<Response> {
-        if let Some(holder) = self.get(object, env, role).await.map_err(failed)? {
-            holder.forget(object).await.map_err(failed)?;
-        }
-        Response::empty()
+    /// Wipes the holder: its share, and everything that it knew. What is left says that the owner ended it, so that
+    /// an old statement can't make it come back.
+    pub(super) async fn wipe(&self, object: &State, holder: &Holder, statement: &Statement) -> Result<(), Problem> {
+        holder.store.wipe(statement.event())?;
+        self.0.borrow_mut().take();
+        object.storage().delete_alarm().await.map_err(|error| Problem::internal(error.to_string()))
     }
 
     /// Becomes a holder by the owner's statement and a package sealed to this role. Again is no error.
@@ -125,6 +130,9 @@ impl Holder {
     async fn wake(object: &State, env: &Env, role: HolderRole) -> Result<Option<Self>, Problem> {
         let config = config(env)?;
         let store = Store::open(object)?;
+        if store.was_deleted()? {
+            return Err(deleted());
+        }
         let Some(sealed) = store.share()? else { return Ok(None) };
         let wrapped = WrappedDek { kek_id: sealed.kek_id.clone(), wrapped: sealed.wrapped_dek.clone() };
         let dek = hsm::for_holder(&config, role)?.unwrap_dek(&wrapped).await?;
@@ -169,7 +177,8 @@ impl Holder {
             share,
             dek,
             store,
-            is_forgetting_due: RefCell::default(),
+            forget_at_s: Cell::default(),
+            alarm_at_s: Cell::default(),
             transports: RefCell::default(),
             conversations: RefCell::default(),
         }
@@ -201,11 +210,15 @@ impl Holder {
     }
 
     /// Applies an owner statement; with a grant comes the connection's transport secret, if this holder gets it.
-    pub(super) fn deliver(&self, env: &Env, statement: &Statement, transport: Option<&str>) -> Result<(), Problem> {
-        let rules = Rules { export_delay_ms: config(env)?.export_delay_ms };
-        let mutations = self.state().deliver(statement, rules, platform::now_ms())?;
+    pub(super) fn deliver(
+        &self,
+        env: &Env,
+        statement: &Statement,
+        transport: Option<&str>,
+    ) -> Result<Vec<Mutation>, Problem> {
+        let mutations = self.state().deliver(statement, rules(&*config(env)?), platform::now_ms())?;
         if mutations.is_empty() {
-            return Ok(());
+            return Ok(mutations);
         }
         let sealed = match (statement.verb(), transport) {
             (Verb::Grant(grant), Some(package)) => {
@@ -224,7 +237,8 @@ impl Holder {
             }
             _ => Vec::new(),
         };
-        Ok(self.commit(&mutations, sealed)?)
+        self.commit(&mutations, sealed)?;
+        Ok(mutations)
     }
 
     /// A connection's transport secret, opened once and kept while the object is awake.
@@ -259,24 +273,60 @@ impl Holder {
         Ok(key)
     }
 
-    /// Sees to it that remembered requests are forgotten when their time is over.
-    pub(super) async fn schedule_forgetting(&self, object: &State) -> worker::Result<()> {
-        if !self.is_forgetting_due.replace(true) {
-            object.storage().set_alarm(FORGET_EVERY).await?;
+    /// Sets the alarm to what is due next: a request whose owner did not answer, or forgetting what is past.
+    pub(super) async fn schedule(&self, object: &State) -> worker::Result<()> {
+        let now_s = platform::now_s();
+        let due_s = {
+            let state = self.state();
+            let waiting = state.pending().map(|it| match state.decision(&it.event.id) {
+                Some(_) => it.expires_at_s.min(now_s + CARRY_OUT_AFTER_S),
+                None => it.expires_at_s,
+            });
+            if !state.remembers_requests() {
+                self.forget_at_s.set(None);
+            } else if self.forget_at_s.get().is_none() {
+                self.forget_at_s.set(Some(now_s + FORGET_EVERY_S));
+            }
+            waiting.chain(self.forget_at_s.get()).min()
+        };
+        let Some(due_s) = due_s else { return Ok(()) };
+        if self.alarm_at_s.get().is_none_or(|at_s| due_s < at_s) {
+            self.alarm_at_s.set(Some(due_s));
+            let pause_ms = due_s.saturating_sub(now_s).saturating_mul(1000);
+            object.storage().set_alarm(i64::try_from(platform::now_ms() + pause_ms).unwrap_or(i64::MAX)).await?;
         }
         Ok(())
     }
 
-    /// Forgets them, and goes on while there are more.
-    pub(super) async fn forget(&self, object: &State) -> Result<(), Problem> {
+    /// The alarm rang: none is set now.
+    pub(super) fn alarm_rang(&self) {
+        self.alarm_at_s.set(None);
+        self.forget_at_s.set(None);
+    }
+
+    /// Forgets what can't come again.
+    pub(super) fn forget(&self) -> Result<(), Problem> {
         let mutations = self.state().forget_expired(platform::now_s());
-        self.commit(&mutations, Vec::new())?;
-        self.is_forgetting_due.replace(false);
-        let has_more = self.state().remembers_requests();
-        if has_more {
-            self.schedule_forgetting(object).await.map_err(|error| Problem::internal(error.to_string()))?;
-        }
+        Ok(self.commit(&mutations, Vec::new())?)
+    }
+
+    /// Checks a statement that ends this holder; it is wiped only when every other one is.
+    pub(super) fn may_delete(&self, env: &Env, statement: &Statement) -> Result<(), Problem> {
+        self.state().deliver(statement, rules(&*config(env)?), platform::now_ms())?;
         Ok(())
+    }
+
+    /// Seals the share to the device of an export whose delay is over, with the record of it committed first.
+    pub(super) fn release(&self) -> Result<(Event, String), Problem> {
+        let Step { mutations, effect: export } = self.state().release_export(platform::now_ms())?;
+        self.commit(&mutations, Vec::new())?;
+        let statement = export.statement().clone();
+        let aad = [statement.id.as_bytes().as_slice(), &self.share.index().get().to_be_bytes()].concat();
+        let share = self.share.expose_signing_share();
+        let sealed =
+            provision::seal(export.receiver(), EXPORT_PURPOSE, &aad, share.expose_secret(), &mut platform::rng());
+        let package = sealed.map_err(|error| Problem::internal(error.to_string()))?;
+        Ok((statement, package))
     }
 
     fn seal_transport(&self, connection: &ConnectionId, secret: &TransportSecret) -> Result<Row, Problem> {
@@ -299,6 +349,11 @@ impl Holder {
 /// The configuration, or why this deployment does nothing.
 pub(super) fn config(env: &Env) -> Result<std::sync::Arc<Config>, Problem> {
     Config::from_env(env).map_err(|error| error.to_problem())
+}
+
+/// What the deployment adds to what the owner says.
+fn rules(config: &Config) -> Rules {
+    Rules { export_delay_ms: config.export_delay_ms }
 }
 
 fn receiving_key(config: &Config, role: HolderRole) -> Result<ReceivingKey, Problem> {

@@ -1,10 +1,31 @@
 //! What goes wrong in an object, as the Worker passes it on.
 
-use bunker_core::session::StatementRefused;
+use bunker_core::{export::ExportRefused, session::StatementRefused};
 use frost_wasm_core::sealed::SealError;
 
 use super::store::StoreError;
 use crate::{problem::Problem, telemetry};
+
+/// Code of an identity that its owner deleted.
+pub(super) const DELETED: &str = "group_deleted";
+
+/// The identity was here, and its owner ended it.
+pub(super) fn deleted() -> Problem {
+    Problem::new(410, DELETED, "This identity was deleted by its owner. Nothing of it is kept here.")
+}
+
+impl From<ExportRefused> for Problem {
+    fn from(refused: ExportRefused) -> Self {
+        match refused {
+            ExportRefused::NotRequested => Self::new(409, "no_export", "No export is under way. Ask for one first."),
+            ExportRefused::TooEarly { ready_at_ms } => Self::new(
+                409,
+                "export_too_early",
+                format!("The delay is not over: come again after {} (Unix seconds).", ready_at_ms.div_ceil(1000)),
+            ),
+        }
+    }
+}
 
 pub(super) fn bad_package(error: impl std::fmt::Display) -> Problem {
     let detail = format!("A package for this holder does not open: {error}. Seal it to the keys of GET /holders.");

@@ -3,16 +3,16 @@
 //! Rust objects receive only `fetch`, so a call is a POST of JSON to a path that exists nowhere outside. The path
 //! says what is asked, the object that is called says of whom. An answer other than 200 is a [`Problem`].
 
-use bunker_core::{event::Event, joint::ContributionReply};
+use bunker_core::{event::Event, joint::ContributionReply, keys::EventId};
 use frost_wasm_core::group::{GroupId, HolderIndex};
 use serde::{Serialize, de::DeserializeOwned};
 use wasm_bindgen::JsValue;
-use worker::{Env, Method, Request, RequestInit, Response, Stub};
+use worker::{Env, Headers, Method, Request, RequestInit, Response, Stub};
 
 use crate::{
     http::dto::{
-        ActivityPage, ConnectionList, GroupDescription, ProvisionReply, ProvisionRequest, StatementDelivery,
-        StatementReply,
+        ActivityPage, ConnectionList, ExportView, GroupDescription, ProvisionReply, ProvisionRequest, ReleaseReply,
+        RequestList, StatementDelivery, StatementReply,
     },
     problem::Problem,
 };
@@ -37,6 +37,12 @@ pub(super) enum Route {
     Connections,
     /// Bunker: a page of the audit chain.
     Activity,
+    /// Bunker: what waits for the owner.
+    Requests,
+    /// Bunker: how an export stands.
+    Export,
+    /// Bunker, cosigner: seal the share to the device of an export whose delay is over.
+    Release,
     /// Cosigner: judge a client's request and contribute.
     Contribute,
 }
@@ -48,6 +54,9 @@ impl Route {
         (Self::Describe, "/describe"),
         (Self::Connections, "/connections"),
         (Self::Activity, "/activity"),
+        (Self::Requests, "/requests"),
+        (Self::Export, "/export"),
+        (Self::Release, "/release"),
         (Self::Contribute, "/contribute"),
     ];
 
@@ -60,6 +69,9 @@ impl Route {
         Self::ALL.iter().find(|(route, _)| *route == self).map_or("/", |(_, path)| path)
     }
 }
+
+/// Where a page's socket is opened.
+pub(super) const EVENTS: &str = "/events";
 
 /// Which page of the audit chain.
 #[derive(Debug, Clone, Copy, Serialize, serde::Deserialize)]
@@ -76,6 +88,15 @@ pub(super) struct ShareDelivery {
     /// The owner's `create_group` statement.
     pub(super) statement: Event,
     /// The share, sealed to the cosigner's receiving key.
+    pub(super) package: String,
+}
+
+/// A cosigner's share, on its way to the owner's device.
+#[derive(Debug, Serialize, serde::Deserialize)]
+pub(super) struct ReleasedShare {
+    /// The export that this holder knows of.
+    pub(super) statement: EventId,
+    /// The share, sealed to the device.
     pub(super) package: String,
 }
 
@@ -100,11 +121,11 @@ impl BunkerClient {
         call(&self.0, Route::Provision, request).await
     }
 
-    /// Has an owner statement applied by every server-side holder.
+    /// Has an owner statement applied by every server-side holder; gives how its connection stands, if it has one.
     ///
     /// # Errors
     /// Why not.
-    pub async fn deliver(&self, delivery: &StatementDelivery) -> Result<StatementReply, Problem> {
+    pub async fn deliver(&self, delivery: &StatementDelivery) -> Result<Option<StatementReply>, Problem> {
         call(&self.0, Route::Deliver, delivery).await
     }
 
@@ -130,6 +151,42 @@ impl BunkerClient {
     /// Why not.
     pub async fn activity(&self, after: u64, limit: u32) -> Result<ActivityPage, Problem> {
         call(&self.0, Route::Activity, &PageRequest { after, limit }).await
+    }
+
+    /// What waits for the owner.
+    ///
+    /// # Errors
+    /// Why not.
+    pub async fn requests(&self) -> Result<RequestList, Problem> {
+        call(&self.0, Route::Requests, &()).await
+    }
+
+    /// How an export stands.
+    ///
+    /// # Errors
+    /// Why not.
+    pub async fn export(&self) -> Result<ExportView, Problem> {
+        call(&self.0, Route::Export, &()).await
+    }
+
+    /// The sealed shares of an export whose delay is over.
+    ///
+    /// # Errors
+    /// Why not.
+    pub async fn release(&self) -> Result<ReleaseReply, Problem> {
+        call(&self.0, Route::Release, &()).await
+    }
+
+    /// Opens a socket for a page of the owner's.
+    ///
+    /// # Errors
+    /// When the object can't be reached, or why it refuses.
+    pub async fn events(&self) -> Result<Response, Problem> {
+        let headers = Headers::new();
+        headers.set("upgrade", "websocket").map_err(unreachable)?;
+        let mut init = RequestInit::new();
+        init.with_method(Method::Get).with_headers(headers);
+        self.relay(Request::new_with_init(&format!("{INTERNAL}{EVENTS}"), &init).map_err(unreachable)?).await
     }
 
     /// Hands over a client's socket, or its question for the relay's information document.
@@ -168,6 +225,11 @@ impl CosignerClient {
     /// Has an owner statement applied.
     pub(super) async fn deliver(&self, statement: &Event) -> Result<(), Problem> {
         call(&self.0, Route::Deliver, statement).await
+    }
+
+    /// Asks for the share of an export.
+    pub(super) async fn release(&self) -> Result<ReleasedShare, Problem> {
+        call(&self.0, Route::Release, &()).await
     }
 
     /// Asks for a contribution; the body is [`bunker_core::joint::ContributionRequest::encode`]'s.

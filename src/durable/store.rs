@@ -115,6 +115,22 @@ impl Store {
         Ok(())
     }
 
+    /// Whether the owner deleted what was here.
+    pub(super) fn was_deleted(&self) -> Result<bool, StoreError> {
+        self.one::<Event>("deleted", "").map(|statement| statement.is_some())
+    }
+
+    /// Removes everything but the owner's statement that says so. The platform writes both changes or none, because
+    /// nothing is waited for between them.
+    pub(super) fn wipe(&self, statement: &Event) -> Result<(), StoreError> {
+        // Zeroed first, because freed pages keep what stood in them.
+        self.run("UPDATE record SET body = zeroblob(length(body)) WHERE kind IN ('share', 'transport')", Vec::new())?;
+        self.run("DELETE FROM record", Vec::new())?;
+        let row = Row::new("deleted", String::new(), statement);
+        let bindings = [row.kind.to_owned(), row.key, row.body].map(SqlStorageValue::String).to_vec();
+        self.run("INSERT INTO record (kind, key, body) VALUES (?, ?, ?)", bindings).map(|_| ())
+    }
+
     /// The reply that was sent to a request.
     pub(super) fn reply(&self, request: &EventId) -> Result<Option<Event>, StoreError> {
         self.one("reply", &request.to_string())
@@ -182,13 +198,6 @@ impl Store {
         if let Some(Some(record)) = self.one::<Option<ExportRecord>>("export", "")? {
             let export = Export::restore(record, &owner, &group).map_err(|error| corrupt("export", error))?;
             state.apply(&Mutation::Export(Some(Box::new(export))));
-        }
-        if let Some(statement) = self.one::<Event>("deleted", "")? {
-            let statement = Statement::restore(statement, &owner, &group).map_err(|error| corrupt("deleted", error))?;
-            if *statement.verb() != Verb::DeleteGroup {
-                return Err(corrupt("deleted", "another statement than delete_group"));
-            }
-            state.apply(&Mutation::Deleted(Box::new(statement.event().clone())));
         }
         let head = self.one::<AuditHead>("audit_head", "")?.ok_or_else(|| corrupt("audit_head", "missing"))?;
         let tail = self.audit(head.n.saturating_sub(AUDIT_TAIL), u32::MAX)?;
@@ -269,7 +278,8 @@ fn rows(mutation: &Mutation) -> Vec<Row> {
         Mutation::Pending(request, pending) => one(Row::new("pending", request.to_string(), pending)),
         Mutation::Decision(request, decision) => one(Row::new("decision", request.to_string(), decision.record())),
         Mutation::Export(export) => one(Row::new("export", String::new(), &export.as_deref().map(Export::record))),
-        Mutation::Deleted(statement) => one(Row::new("deleted", String::new(), statement)),
+        // Nothing is left to be a row of: see `Store::wipe`.
+        Mutation::Deleted(_) => Vec::new(),
         Mutation::Forget(_) | Mutation::Settled(_) => Vec::new(),
     }
 }

@@ -3,6 +3,8 @@
 
 use axum::Json;
 use axum::extract::State;
+use bunker_core::event::Event;
+use bunker_core::grant::ConnectionId;
 use bunker_core::statement::Verb;
 use bunker_core::uri::BunkerUri;
 use frost_wasm_core::group::GroupId;
@@ -11,8 +13,8 @@ use http::StatusCode;
 use super::body::JsonBody;
 use super::bunker_id::bunker_id;
 use super::dto::{
-    ActivityPage, ActivityQuery, ConnectionList, CreateConnectionReply, CreateConnectionRequest, RevokeConnectionReply,
-    RevokeConnectionRequest, StatementDelivery, StatementReply,
+    ActivityPage, ActivityQuery, ChangeConnectionReply, ChangeConnectionRequest, ConnectionList, CreateConnectionReply,
+    CreateConnectionRequest, RevokeConnectionRequest, StatementDelivery, StatementReply,
 };
 use super::path::{ConnectionPath, GroupPath, QueryParams, no_such_key};
 use super::statement;
@@ -64,6 +66,7 @@ pub async fn create(
     let statement = statement::read_for(request.statement, &caller.owner, &group, is_grant)?;
     let delivery = StatementDelivery { statement: statement.event().clone(), transport: Some(request.transport) };
     let reply = BunkerClient::for_group(&env, &group)?.deliver(&delivery).await?;
+    let reply = reply.ok_or_else(|| Problem::internal("a grant was taken for another statement"))?;
     let bunker_url = bunker_url(&app, &group, &reply)?;
     let reply = CreateConnectionReply { connection: reply.connection, bunker_url };
     Ok((StatusCode::CREATED, Json(reply)))
@@ -102,7 +105,7 @@ pub async fn list(
     ),
     request_body = RevokeConnectionRequest,
     responses(
-        (status = 200, body = RevokeConnectionReply),
+        (status = 200, body = ChangeConnectionReply),
         (status = 403, description = "`statement_not_by_owner`",
             body = ProblemBody, content_type = "application/problem+json"),
         (status = 404, description = "`not_found`",
@@ -118,20 +121,68 @@ pub async fn revoke(
     Database(store): Database,
     path: ConnectionPath,
     JsonBody(request): JsonBody<RevokeConnectionRequest>,
-) -> Result<Json<RevokeConnectionReply>, Problem> {
+) -> Result<Json<ChangeConnectionReply>, Problem> {
     owned(&store, &caller, &path.group).await?;
-    let is_revoke = |verb: &Verb| matches!(verb, Verb::Revoke { .. });
-    let statement = statement::read_for(request.statement, &caller.owner, &path.group, is_revoke)?;
-    let names_it = matches!(
-        statement.verb(),
-        Verb::Revoke { connection } if *connection == path.connection
-    );
-    if !names_it {
+    change(&env, &caller, &path, request.statement, |verb| match verb {
+        Verb::Revoke { connection } => Some(*connection),
+        _ => None,
+    })
+    .await
+}
+
+/// Changes what a connection may do, or stops it for a while.
+#[utoipa::path(
+    patch, path = "/keys/{group}/connections/{connection}", tag = "connections",
+    operation_id = "changeConnection",
+    security(("access_token" = [])),
+    params(
+        ("group" = String, Path, description = "32 hex digits"),
+        ("connection" = String, Path, description = "32 hex digits"),
+    ),
+    request_body = ChangeConnectionRequest,
+    responses(
+        (status = 200, body = ChangeConnectionReply),
+        (status = 403, description = "`statement_not_by_owner`",
+            body = ProblemBody, content_type = "application/problem+json"),
+        (status = 404, description = "`not_found`",
+            body = ProblemBody, content_type = "application/problem+json"),
+        (status = 409, description = "`statement_not_newer` or `connection_ended`",
+            body = ProblemBody, content_type = "application/problem+json"),
+        (status = 422, description = "`statement_invalid` or `statement_misplaced`",
+            body = ProblemBody, content_type = "application/problem+json"),
+    )
+)]
+#[worker::send]
+pub async fn edit(
+    caller: Caller,
+    Bindings(env): Bindings,
+    Database(store): Database,
+    path: ConnectionPath,
+    JsonBody(request): JsonBody<ChangeConnectionRequest>,
+) -> Result<Json<ChangeConnectionReply>, Problem> {
+    owned(&store, &caller, &path.group).await?;
+    change(&env, &caller, &path, request.statement, |verb| match verb {
+        Verb::Edit { connection, .. } | Verb::Pause { connection } | Verb::Resume { connection } => Some(*connection),
+        _ => None,
+    })
+    .await
+}
+
+async fn change(
+    env: &worker::Env,
+    caller: &Caller,
+    path: &ConnectionPath,
+    statement: Event,
+    changed: fn(&Verb) -> Option<ConnectionId>,
+) -> Result<Json<ChangeConnectionReply>, Problem> {
+    let statement = statement::read(statement, &caller.owner)?;
+    if *statement.group() != path.group || changed(statement.verb()) != Some(path.connection) {
         return Err(statement::misplaced());
     }
     let delivery = StatementDelivery { statement: statement.event().clone(), transport: None };
-    let reply = BunkerClient::for_group(&env, &path.group)?.deliver(&delivery).await?;
-    Ok(Json(RevokeConnectionReply { connection: reply.connection, status: reply.status }))
+    let reply = BunkerClient::for_group(env, &path.group)?.deliver(&delivery).await?;
+    let reply = reply.ok_or_else(|| Problem::internal("a statement about a connection was taken for another"))?;
+    Ok(Json(ChangeConnectionReply { connection: reply.connection, status: reply.status }))
 }
 
 /// Shows the audit chain of a key, page by page.
@@ -162,7 +213,7 @@ pub async fn activity(
     BunkerClient::for_group(&env, &group)?.activity(query.after, query.limit).await.map(Json)
 }
 
-async fn owned(store: &D1Store, caller: &Caller, group: &GroupId) -> Result<(), Problem> {
+pub(super) async fn owned(store: &D1Store, caller: &Caller, group: &GroupId) -> Result<(), Problem> {
     store.key_of(&caller.account, group).await?.map(|_| ()).ok_or_else(no_such_key)
 }
 

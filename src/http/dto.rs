@@ -6,8 +6,10 @@
 mod accounts;
 mod activity;
 mod connections;
+mod export;
 mod keys;
 mod passkeys;
+mod requests;
 mod schema;
 mod sessions;
 
@@ -17,9 +19,11 @@ pub use accounts::{
 };
 pub use activity::{ActivityPage, ActivityQuery};
 pub use connections::{
-    ClientInfo, ConnectionList, ConnectionStatus, ConnectionView, CreateConnectionReply, CreateConnectionRequest,
-    RevokeConnectionReply, RevokeConnectionRequest, StatementDelivery, StatementReply,
+    AllowanceView, ChangeConnectionReply, ChangeConnectionRequest, ClientInfo, ConnectionList, ConnectionStatus,
+    ConnectionView, CreateConnectionReply, CreateConnectionRequest, RevokeConnectionRequest, StatementDelivery,
+    StatementReply,
 };
+pub use export::{ExportState, ExportView, OwnerStatement, ReleaseReply, ReleaseRequest};
 pub use keys::{
     CreateKeyReply, CreateKeyRequest, GroupDescription, HolderEntry, HolderList, KeyDetail, KeyList, KeyView,
     ProvisionReply, ProvisionRequest, SharePackages,
@@ -29,6 +33,7 @@ pub use passkeys::{
     EmptyRequest, ExtensionResultsJson, PasskeyBlobRequest, PasskeyList, PasskeyOptions, PasskeySignInReply,
     PasskeyTokenRequest, PasskeyView, PrfResultsJson, RegistrationJson,
 };
+pub use requests::{DecideReply, DecideRequest, DecisionStatus, RequestList, RequestView, TemplateView};
 pub use schema::{
     AuditHeadSchema, AuditRecordSchema, GroupPublicSchema, HolderPublicSchema, KdfParamsSchema, PolicyRuleSchema,
     PolicySchema, SignedEventSchema,

@@ -198,6 +198,11 @@ impl HolderState {
         self.deleted.as_ref()
     }
 
+    /// What the owner said about a request, as long as it can come again.
+    pub fn decision(&self, request: &EventId) -> Option<&Decision> {
+        self.decisions.get(request)
+    }
+
     /// Forgets requests that can't come again, and an export whose week is over.
     pub fn forget_expired(&self, now_s: u64) -> Vec<Mutation> {
         let seen = self.replay.expired(now_s);

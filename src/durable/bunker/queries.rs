@@ -1,7 +1,10 @@
 //! What the owner may read of a group: its description, its connections, its audit chain.
 
 use bunker_core::{
+    approval::Pending,
+    event::Template,
     grant::{Connection, ConnectionId, Standing, Usage},
+    nip46::{self, Call},
     relay,
 };
 use worker::{Headers, Request, Response};
@@ -10,10 +13,12 @@ use super::Bunker;
 use crate::{
     durable::{
         holder::Holder,
+        problems::damaged,
         rpc::{self, PageRequest},
     },
     http::dto::{
-        ActivityPage, ClientInfo, ConnectionList, ConnectionStatus, ConnectionView, GroupDescription, StatementReply,
+        ActivityPage, AllowanceView, ClientInfo, ConnectionList, ConnectionStatus, ConnectionView, ExportState,
+        ExportView, GroupDescription, RequestList, RequestView, StatementReply, TemplateView,
     },
     platform,
     problem::Problem,
@@ -44,6 +49,71 @@ impl Bunker {
     }
 }
 
+impl Bunker {
+    pub(super) async fn requests(&self) -> Result<RequestList, Problem> {
+        let holder = self.holder().await?;
+        let waiting: Vec<Pending> = holder.state().pending().cloned().collect();
+        let mut requests = waiting.iter().map(|it| request_view(&holder, it)).collect::<Result<Vec<_>, _>>()?;
+        requests.sort_by_key(|request| request.held_at);
+        Ok(RequestList { requests })
+    }
+
+    pub(super) async fn export(&self) -> Result<ExportView, Problem> {
+        let holder = self.holder().await?;
+        let state = holder.state();
+        let now_ms = platform::now_ms();
+        Ok(match state.export(now_ms) {
+            None => ExportView { state: ExportState::None, ready_at: None, statement: None },
+            Some(export) => ExportView {
+                state: if now_ms < export.ready_at_ms() { ExportState::Waiting } else { ExportState::Ready },
+                ready_at: Some(export.ready_at_ms().div_ceil(1000)),
+                statement: Some(export.statement().clone()),
+            },
+        })
+    }
+}
+
+/// What an app asks for, read from its own event: nothing of it is kept in clear.
+fn request_view(holder: &Holder, pending: &Pending) -> Result<RequestView, Problem> {
+    let unreadable = |what: &dyn std::fmt::Display| damaged(format!("a waiting request: {what}"));
+    let event = pending.event.clone().into_verified().map_err(|error| unreadable(&error))?;
+    let transport = holder.transport(&pending.connection)?;
+    let conversation = holder.conversation(&pending.connection, &transport, &event.pubkey)?;
+    let request = nip46::open_request(&event, &conversation).map_err(|error| unreadable(&error))?;
+    let call = request.call().map_err(|error| unreadable(&error))?;
+    let state = holder.state();
+    let connection = state.connection(&pending.connection).ok_or_else(|| unreadable(&"its connection is missing"))?;
+    let mut view = RequestView {
+        request: event.id.to_string(),
+        connection: pending.connection.to_string(),
+        label: connection.terms().label.clone(),
+        client: client_info(connection),
+        method: request.method.name().to_owned(),
+        kind: pending.kind,
+        peer: None,
+        template: None,
+        plaintext: None,
+        ciphertext: None,
+        held_at: pending.held_at_s,
+        expires_at: pending.expires_at_s,
+    };
+    match call {
+        Call::SignEvent(Template { created_at, kind, tags, content }) => {
+            view.template = Some(TemplateView { kind, content, tags, created_at });
+        }
+        Call::Nip04Encrypt { peer, plaintext } | Call::Nip44Encrypt { peer, plaintext } => {
+            view.peer = Some(peer.to_string());
+            view.plaintext = Some(plaintext.expose_secret().to_owned());
+        }
+        Call::Nip04Decrypt { peer, ciphertext } | Call::Nip44Decrypt { peer, ciphertext } => {
+            view.peer = Some(peer.to_string());
+            view.ciphertext = Some(ciphertext);
+        }
+        Call::Connect(_) | Call::Ping | Call::GetPublicKey | Call::SwitchRelays | Call::Logout => {}
+    }
+    Ok(view)
+}
+
 /// How a connection stands after a statement about it.
 pub(super) fn statement_reply(holder: &Holder, id: &ConnectionId) -> Result<StatementReply, Problem> {
     let state = holder.state();
@@ -66,22 +136,34 @@ pub(super) fn information() -> worker::Result<Response> {
 
 fn view(connection: &Connection, usage: &Usage) -> ConnectionView {
     let (grant, terms) = (connection.grant(), connection.terms());
-    let client = match connection.standing() {
-        Standing::Connected { metadata, .. } => metadata.clone(),
-        Standing::AwaitingClient | Standing::LoggedOut { .. } | Standing::Revoked { .. } => None,
-    };
+    let allowances = connection.allowances(platform::now_s()).map(|it| AllowanceView {
+        method: it.method,
+        kind: it.kind,
+        until: it.until,
+    });
     ConnectionView {
         connection: grant.connection.to_string(),
         label: terms.label.clone(),
         status: status(connection),
         transport_pubkey: grant.transport_pubkey.to_string(),
         client_pubkey: connection.client().map(ToString::to_string),
-        client: client.map(|it| ClientInfo { name: it.name, url: it.url, image: it.image }),
+        client: client_info(connection),
         policy: terms.policy.clone(),
+        auth_url: terms.auth_url,
+        allowances: allowances.collect(),
         created_at: connection.granted_at_s(),
         expires_at: terms.expires_at,
         last_seen_at: (usage.requests > 0).then_some(usage.last_seen_s),
         uses: usage.requests,
+    }
+}
+
+fn client_info(connection: &Connection) -> Option<ClientInfo> {
+    match connection.standing() {
+        Standing::Connected { metadata: Some(it), .. } => {
+            Some(ClientInfo { name: it.name.clone(), url: it.url.clone(), image: it.image.clone() })
+        }
+        _ => None,
     }
 }
 
@@ -92,6 +174,7 @@ fn status(connection: &Connection) -> ConnectionStatus {
         Standing::AwaitingClient | Standing::Connected { .. } if connection.is_expired(platform::now_s()) => {
             ConnectionStatus::Expired
         }
+        Standing::AwaitingClient | Standing::Connected { .. } if connection.is_paused() => ConnectionStatus::Paused,
         Standing::AwaitingClient => ConnectionStatus::AwaitingClient,
         Standing::Connected { .. } => ConnectionStatus::Connected,
     }

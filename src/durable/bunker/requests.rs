@@ -3,19 +3,24 @@
 use std::{cell::RefCell, collections::BTreeSet, rc::Rc};
 
 use bunker_core::{
+    approval::Pending,
     event::{Event, VerifiedEvent},
+    grant::ConnectionId,
     joint::{self, ContributionRequest},
     keys::{EventId, TransportSecret},
     nip44::ConversationKey,
     relay,
-    session::{Answer, BunkerEffect, Ctx, Failure, Operation, Received, Step},
+    session::{Answer, BunkerEffect, Ctx, Failure, Mutation, Operation, Received, Step, Unreadable},
 };
 use tokio::sync::Semaphore;
 use worker::WebSocket;
 
 use super::Bunker;
 use crate::{
-    durable::{holder::Holder, sockets},
+    durable::{
+        holder::{Holder, config},
+        sockets,
+    },
     platform,
     problem::Problem,
     telemetry,
@@ -62,24 +67,72 @@ impl Bunker {
             Ok(holder) => holder,
             Err(problem) => return ok(false, &refusal(&problem)),
         };
-        let _landing = match self.in_flight.take_off(id) {
-            Some(landing) => landing,
-            None => return ok(true, "duplicate: this request is being answered"),
+        let Some(_landing) = self.in_flight.take_off(id) else {
+            return ok(true, "duplicate: this request is being answered");
         };
-        let (request, step) = match admit(&holder, event) {
+        let (request, step) = match self.admit(&holder, event) {
             Ok(admitted) => admitted,
             Err(text) => return ok(false, &text),
         };
-        if let Err(error) = holder.commit(&step.mutations, Vec::new()) {
-            return ok(false, &refusal(&Problem::from(error)));
+        if let Err(problem) = self.commit(&holder, &step.mutations) {
+            return ok(false, &refusal(&problem));
         }
         // Before the threshold work: clients give up on a relay that is silent for a few seconds.
         ok(true, "");
-        if let Err(problem) = self.run(&holder, &request, step.effect).await {
-            // The client's next attempt, by the same event or a new one, is admitted again.
-            telemetry::failure(problem.code(), problem.cause().unwrap_or(problem.detail()));
+        self.carry_out(&holder, &request, step.effect).await;
+    }
+
+    /// Takes up again what waits for the owner, after a word of the owner's or when its time is over.
+    pub(super) async fn settle(&self, holder: &Holder, of: Option<&ConnectionId>) {
+        let waiting: Vec<Event> = {
+            let state = holder.state();
+            state.pending().filter(|it| of.is_none_or(|id| it.connection == *id)).map(|it| it.event.clone()).collect()
+        };
+        for event in waiting {
+            let Some(_landing) = self.in_flight.take_off(event.id) else { continue };
+            let taken = self.take_up(holder, event).and_then(|(request, step)| {
+                self.commit(holder, &step.mutations)?;
+                Ok((request, step.effect))
+            });
+            match taken {
+                Ok((request, effect)) => self.carry_out(holder, &request, effect).await,
+                // It still waits, and the alarm takes it up again.
+                Err(problem) => log(&problem),
+            }
         }
-        if let Err(error) = holder.schedule_forgetting(&self.state).await {
+    }
+
+    /// Sees to it that the cosigner knows each decision about what still waits: an eviction may have come between.
+    pub(super) async fn hand_on_decisions(&self, holder: &Holder) {
+        let statements: Vec<Event> = {
+            let state = holder.state();
+            let decided = |it: &Pending| state.decision(&it.event.id).map(|it| it.record().statement.clone());
+            state.pending().filter_map(decided).collect()
+        };
+        for statement in statements {
+            let Ok(cosigner) = self.cosigner(holder) else { continue };
+            match cosigner.deliver(&statement).await {
+                Ok(()) => {}
+                // It has heard a later word already, and with it this one or none.
+                Err(problem) if problem.status() == http::StatusCode::CONFLICT => {}
+                Err(problem) => log(&problem),
+            }
+        }
+    }
+
+    /// Commits a step and tells the owner's pages.
+    fn commit(&self, holder: &Holder, mutations: &[Mutation]) -> Result<(), Problem> {
+        holder.commit(mutations, Vec::new())?;
+        sockets::announce(&self.state, mutations);
+        Ok(())
+    }
+
+    async fn carry_out(&self, holder: &Holder, request: &Request, effect: BunkerEffect) {
+        if let Err(problem) = self.run(holder, request, effect).await {
+            // The client's next attempt, by the same event or a new one, is admitted again.
+            log(&problem);
+        }
+        if let Err(error) = holder.schedule(&self.state).await {
             telemetry::failure("alarm_not_set", &error.to_string());
         }
     }
@@ -103,7 +156,7 @@ impl Bunker {
                 let (transport, conversation) = (&request.transport, &request.conversation);
                 let step = holder.state().complete(*admission, outcome, transport, conversation, ctx);
                 let step = step.map_err(|error| Problem::internal(error.to_string()))?;
-                holder.commit(&step.mutations, Vec::new())?;
+                self.commit(holder, &step.mutations)?;
                 if let BunkerEffect::Send(reply) = step.effect {
                     sockets::publish(&self.state, &reply);
                 }
@@ -134,29 +187,55 @@ impl Bunker {
         })?;
         joint::finish(pending, share, reply, &mut platform::rng())
     }
+
+    /// The relay's checks and the machine's step, without a wait.
+    fn admit(&self, holder: &Holder, event: Event) -> Result<(Request, Step<BunkerEffect>), String> {
+        let event = {
+            let state = holder.state();
+            let is_ours = |key: &_| state.connection_of(key).is_some();
+            relay::admit(event, platform::now_s(), is_ours).map_err(|error| error.to_string())?
+        };
+        let approve_at = self.approve_at().map_err(|problem| refusal(&problem))?;
+        let request = keys_of(holder, event).map_err(|problem| refusal(&problem))?;
+        let step = step(holder, &request, &approve_at).map_err(|error| error.to_string())?;
+        Ok((request, step))
+    }
+
+    /// The same for an event that was let in before and waits.
+    fn take_up(&self, holder: &Holder, event: Event) -> Result<(Request, Step<BunkerEffect>), Problem> {
+        let event = event.into_verified().map_err(|error| Problem::internal(error.to_string()))?;
+        let request = keys_of(holder, event)?;
+        let step = step(holder, &request, &self.approve_at()?).map_err(|error| Problem::internal(error.to_string()))?;
+        Ok((request, step))
+    }
+
+    /// Where the owner decides, up to the request's id.
+    fn approve_at(&self) -> Result<String, Problem> {
+        Ok(format!("{}/approve/", config(&self.env)?.public_url.origin()))
+    }
 }
 
-/// The relay's checks and the machine's step, without a wait.
-fn admit(holder: &Holder, event: Event) -> Result<(Request, Step<BunkerEffect>), String> {
-    let state = holder.state();
-    let is_ours = |key: &_| state.connection_of(key).is_some();
-    let event = relay::admit(event, platform::now_s(), is_ours).map_err(|error| error.to_string())?;
-    let connection = relay::recipient(&event).and_then(|key| state.connection_of(&key));
-    let connection = connection.ok_or_else(|| relay::NotTaken::UnknownRecipient.to_string())?.grant().connection;
-    let transport = holder.transport(&connection).map_err(|problem| refusal(&problem))?;
-    let conversation =
-        holder.conversation(&connection, &transport, &event.pubkey).map_err(|problem| refusal(&problem))?;
+fn keys_of(holder: &Holder, event: VerifiedEvent) -> Result<Request, Problem> {
+    let connection = {
+        let state = holder.state();
+        let connection = relay::recipient(&event).and_then(|key| state.connection_of(&key));
+        connection.ok_or_else(|| Problem::not_found("There is no such connection."))?.grant().connection
+    };
+    let transport = holder.transport(&connection)?;
+    let conversation = holder.conversation(&connection, &transport, &event.pubkey)?;
+    Ok(Request { event, transport, conversation })
+}
+
+fn step(holder: &Holder, request: &Request, approve_at: &str) -> Result<Step<BunkerEffect>, Unreadable> {
+    let Request { event, transport, conversation } = request;
     let mut rng = platform::rng();
     let ctx = &mut Ctx { now_ms: platform::now_ms(), rng: &mut rng };
-    // An address that is not https is not sent: no challenge until the configured one is passed here.
-    let received = Received { event: &event, transport: &transport, conversation: &conversation, approve_at: "" };
-    let step = state.receive(received, ctx).map_err(|error| error.to_string())?;
-    Ok((Request { event, transport, conversation }, step))
+    holder.state().receive(Received { event, transport, conversation, approve_at }, ctx)
 }
 
 /// A problem in the form of OK's message.
 fn refusal(problem: &Problem) -> String {
-    telemetry::failure(problem.code(), problem.cause().unwrap_or(problem.detail()));
+    log(problem);
     format!("error: {}", problem.detail())
 }
 
@@ -164,4 +243,8 @@ impl InFlight {
     fn take_off(&self, id: EventId) -> Option<Landing<'_>> {
         self.ids.borrow_mut().insert(id).then(|| Landing(self, id))
     }
+}
+
+fn log(problem: &Problem) {
+    telemetry::failure(problem.code(), problem.cause().unwrap_or(problem.detail()));
 }

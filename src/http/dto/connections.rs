@@ -1,7 +1,7 @@
 //! Bodies of `/keys/{group}/connections`.
 
 use bunker_core::event::Event;
-use bunker_core::policy::Policy;
+use bunker_core::policy::{Permission, Policy};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -38,12 +38,21 @@ pub struct RevokeConnectionRequest {
     pub statement: Event,
 }
 
-/// Answer to `DELETE /keys/{group}/connections/{id}`
+/// `PATCH /keys/{group}/connections/{id}`
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ChangeConnectionRequest {
+    /// The owner's `edit`, `pause` or `resume` statement.
+    #[schema(value_type = SignedEventSchema)]
+    pub statement: Event,
+}
+
+/// Answer to `PATCH` and `DELETE /keys/{group}/connections/{id}`
 #[derive(Debug, Serialize, ToSchema)]
-pub struct RevokeConnectionReply {
+pub struct ChangeConnectionReply {
     /// The connection, 32 hex digits.
     pub connection: String,
-    /// `revoked`
+    /// How it stands now.
     pub status: ConnectionStatus,
 }
 
@@ -57,6 +66,8 @@ pub enum ConnectionStatus {
     Connected,
     /// The client ended it.
     LoggedOut,
+    /// The owner stopped it for a while.
+    Paused,
     /// The owner ended it.
     Revoked,
     /// Its time is over.
@@ -92,6 +103,10 @@ pub struct ConnectionView {
     /// What it may do.
     #[schema(value_type = PolicySchema)]
     pub policy: Policy,
+    /// Whether an app that has to wait for the owner is sent the address of the page to approve at.
+    pub auth_url: bool,
+    /// What the owner allowed when approving, over and above the policy.
+    pub allowances: Vec<AllowanceView>,
     /// Unix seconds.
     pub created_at: u64,
     /// Unix seconds; null for without end.
@@ -102,6 +117,18 @@ pub struct ConnectionView {
     pub uses: u64,
 }
 
+/// Something that the owner allowed from then on when approving a request.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct AllowanceView {
+    /// The method.
+    #[schema(value_type = String, example = "sign_event")]
+    pub method: Permission,
+    /// The kind, for `sign_event`.
+    pub kind: Option<u16>,
+    /// Unix seconds; null for always.
+    pub until: Option<u64>,
+}
+
 /// Answer to `GET /keys/{group}/connections`
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 pub struct ConnectionList {
@@ -109,11 +136,11 @@ pub struct ConnectionList {
     pub connections: Vec<ConnectionView>,
 }
 
-/// Worker to Bunker object: an owner statement of a group that exists.
+/// Worker to Bunker object: a statement of an owner about a group that exists.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct StatementDelivery {
-    /// `grant` or `revoke`.
+    /// Any verb but `create_group`.
     pub statement: Event,
     /// The transport secret's package; with a grant only.
     pub transport: Option<String>,
