@@ -2,7 +2,7 @@
 
 import createClient from "openapi-fetch";
 import { session } from "../stores/session.svelte";
-import { ApiProblem, NoAnswer, problemOf } from "./problem";
+import { isCode, NoAnswer, problemOf } from "./problem";
 import { send } from "./send";
 import type { paths } from "./types";
 
@@ -15,7 +15,7 @@ async function authorised(request: Request): Promise<Response> {
   try {
     return await send(withToken(request, token));
   } catch (error) {
-    if (!(error instanceof ApiProblem) || error.status !== 401 || !token) throw error;
+    if (!token || !isCode(error, "access_token_invalid")) throw error;
   }
   return send(withToken(again, await session.accessToken({ not: token })));
 }

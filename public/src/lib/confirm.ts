@@ -8,6 +8,10 @@ import { vault, VaultError, type Progress } from "../vault";
 import { deviceName } from "./device";
 import { PasskeyError, usePasskey } from "./passkeys";
 
+const NO_BLOB = new VaultError(
+  "no_owner_blob",
+  "This account keeps its owner key elsewhere. Use the command-line client that made it, or recover here with the kit.",
+);
 const WRONG = "That is not your password. Check it and try again.";
 
 /** Gives back what is wrong with the password, or null when it was right. */
@@ -20,6 +24,7 @@ export async function confirmWithPassword(
   if (!account) return WRONG;
   const kdf = account.kdf ?? (await call(api.POST("/auth/params", { body: { username: account.username } }))).kdf;
   const secret = await vault.loginSecret({ password, kdf }, progress);
+  if (!account.owner_blob && kind === "unlock") throw NO_BLOB;
   if (account.owner_blob) {
     const { owner_pubkey, owner_blob } = account;
     try {

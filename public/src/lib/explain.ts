@@ -17,6 +17,11 @@ const BY_CODE: Record<string, (problem: ApiProblem) => Explained> = {
     detail: "The username or the password is not right. Check both and try again.",
     retry: false,
   }),
+  passkey_refused: () => ({
+    title: "This passkey was not accepted",
+    detail: "It may have been removed from the account. Use another one, or your password.",
+    retry: false,
+  }),
   username_taken: () => ({
     title: "This username is taken",
     detail: "Somebody already has it. Choose another one.",

@@ -1,7 +1,7 @@
 // Who is signed in. The access token lives in memory only; the refresh token, good for one use, in
 // localStorage, where all tabs of this browser share it and take turns (Web Locks).
 
-import { ApiProblem } from "../api/problem";
+import { ApiProblem, isCode } from "../api/problem";
 import { send } from "../api/send";
 import type { Account, SignIn, Tokens } from "../api/types";
 import { keepDeviceToken } from "../lib/device";
@@ -68,7 +68,7 @@ class Session {
 
   /** Puts the tokens of a sign-in as the same person in place of the present ones, which are ended. */
   async replace(answer: SignIn): Promise<void> {
-    const before = this.#access?.token ?? null;
+    const before = read()?.refresh_token;
     this.#keep(answer.username, answer);
     if (before) await logout(before).catch(() => undefined);
   }
@@ -82,7 +82,7 @@ class Session {
     try {
       response = await ask(token);
     } catch (error) {
-      if (!(error instanceof ApiProblem) || error.status !== 401) throw error;
+      if (!isCode(error, "access_token_invalid")) throw error;
       const fresh = await this.accessToken({ not: token });
       if (!fresh) throw error;
       response = await ask(fresh);
