@@ -120,6 +120,12 @@ impl LoginKeys {
         &self.login_secret
     }
 
+    /// The key of the owner blob, which is not sent.
+    #[must_use]
+    pub fn blob_key(&self) -> &OwnerBlobKey {
+        &self.blob_key
+    }
+
     /// Seals the owner secret for the server to keep: base64 of version, nonce and ciphertext.
     pub fn seal_owner_blob<R: RngCore + CryptoRng>(
         &self,

@@ -1,0 +1,251 @@
+//! The shapes in which the page writes and reads. They are those of `public/src/vault/types.ts`.
+
+use bunker_core::{
+    audit::{AuditHead, AuditRecord},
+    event::Event,
+    grant::{ConnectionId, Terms},
+    keys::{EventId, PublicKey},
+    policy::{Permission, Policy},
+};
+use frost_wasm_core::{
+    group::{GroupId, GroupPublic},
+    kdf::KdfParams,
+};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    connection::NewConnection,
+    enrolment,
+    holders::HolderList,
+    split::SharePackages,
+    vault::{self, Place, PreparedIdentity},
+};
+
+#[derive(Serialize)]
+pub(super) struct Thrown<'a> {
+    pub(super) code: &'static str,
+    pub(super) message: &'a str,
+}
+
+#[derive(Serialize)]
+pub(super) struct SecretKind {
+    pub(super) kind: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) log_n: Option<u8>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Register {
+    pub(super) origin: String,
+    pub(super) username: String,
+    pub(super) kdf: KdfParams,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Recover {
+    pub(super) origin: String,
+    pub(super) challenge: String,
+    pub(super) kit: String,
+    pub(super) kdf: KdfParams,
+}
+
+#[derive(Serialize)]
+pub(super) struct Credentials<'a> {
+    password: &'a str,
+    owner_blob: &'a str,
+    kdf: KdfParams,
+}
+
+impl<'a> Credentials<'a> {
+    pub(super) fn of(made: &'a enrolment::Credentials) -> Self {
+        Self { password: made.login_secret().expose_secret(), owner_blob: &made.owner_blob, kdf: made.kdf }
+    }
+}
+
+#[derive(Serialize)]
+pub(super) struct Enrolment<'a> {
+    owner_pubkey: PublicKey,
+    #[serde(flatten)]
+    credentials: Credentials<'a>,
+    proof: &'a Event,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    group: Option<GroupId>,
+}
+
+impl<'a> Enrolment<'a> {
+    pub(super) fn of(made: &'a vault::Enrolment, group: Option<GroupId>) -> Self {
+        let credentials = Credentials::of(&made.credentials);
+        Self { owner_pubkey: made.owner_pubkey, credentials, proof: &made.proof, group }
+    }
+}
+
+#[derive(Deserialize)]
+pub(super) struct SealedOwner {
+    pub(super) owner_pubkey: PublicKey,
+    pub(super) owner_blob: String,
+}
+
+#[derive(Serialize)]
+pub(super) struct LookedInto {
+    pub(super) owner_pubkey: PublicKey,
+    pub(super) group: GroupId,
+    pub(super) npub: String,
+}
+
+#[derive(Serialize)]
+pub(super) struct Draft {
+    pub(super) npub: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) kind: Option<&'static str>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Prepare {
+    pub(super) holders: HolderList,
+}
+
+#[derive(Serialize)]
+pub(super) struct Prepared<'a> {
+    npub: &'a str,
+    group: GroupId,
+    statement: &'a Event,
+    packages: &'a SharePackages,
+}
+
+impl<'a> Prepared<'a> {
+    pub(super) fn of(made: &'a PreparedIdentity) -> Self {
+        Self { npub: &made.npub, group: made.group, statement: &made.statement, packages: &made.packages }
+    }
+}
+
+#[derive(Serialize)]
+pub(super) struct File {
+    pub(super) file: String,
+    pub(super) name: String,
+}
+
+#[derive(Deserialize)]
+pub(super) struct GivenKit {
+    pub(super) kit: String,
+    pub(super) group: GroupId,
+}
+
+#[derive(Deserialize)]
+pub(super) struct PlaceArgs {
+    group: GroupId,
+    seq: u64,
+}
+
+impl From<PlaceArgs> for Place {
+    fn from(PlaceArgs { group, seq }: PlaceArgs) -> Self {
+        Self { group, seq }
+    }
+}
+
+#[derive(Deserialize)]
+pub(super) struct TermsArgs {
+    label: String,
+    policy: Policy,
+    expires_at: Option<u64>,
+    auth_url: bool,
+}
+
+impl From<TermsArgs> for Terms {
+    fn from(TermsArgs { label, policy, expires_at, auth_url }: TermsArgs) -> Self {
+        Self { label, policy, expires_at, auth_url }
+    }
+}
+
+#[derive(Deserialize)]
+pub(super) struct GrantArgs {
+    #[serde(flatten)]
+    pub(super) place: PlaceArgs,
+    #[serde(flatten)]
+    pub(super) terms: TermsArgs,
+    pub(super) holders: HolderList,
+}
+
+#[derive(Serialize)]
+pub(super) struct Granted<'a> {
+    statement: &'a Event,
+    transport: &'a str,
+    connection: ConnectionId,
+    secret: &'a str,
+}
+
+impl<'a> Granted<'a> {
+    pub(super) fn of(made: &'a NewConnection) -> Self {
+        let NewConnection { statement, transport, id, .. } = made;
+        Self { statement, transport, connection: *id, secret: made.secret().expose_secret() }
+    }
+}
+
+#[derive(Deserialize)]
+pub(super) struct EditArgs {
+    #[serde(flatten)]
+    pub(super) place: PlaceArgs,
+    #[serde(flatten)]
+    pub(super) terms: TermsArgs,
+    pub(super) connection: ConnectionId,
+}
+
+#[derive(Deserialize)]
+pub(super) struct ConnectionArgs {
+    #[serde(flatten)]
+    pub(super) place: PlaceArgs,
+    pub(super) connection: ConnectionId,
+}
+
+#[derive(Deserialize)]
+pub(super) struct ApproveArgs {
+    #[serde(flatten)]
+    pub(super) place: PlaceArgs,
+    pub(super) connection: ConnectionId,
+    pub(super) request: EventId,
+    pub(super) method: Permission,
+    pub(super) kind: Option<u16>,
+    pub(super) remember: Option<RememberArgs>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct RememberArgs {
+    pub(super) until: Option<u64>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct DenyArgs {
+    #[serde(flatten)]
+    pub(super) place: PlaceArgs,
+    pub(super) connection: ConnectionId,
+    pub(super) request: EventId,
+}
+
+#[derive(Deserialize)]
+pub(super) struct FinishArgs {
+    pub(super) group: GroupId,
+    pub(super) statement: Event,
+    pub(super) public: GroupPublic,
+    pub(super) packages: SharePackages,
+}
+
+#[derive(Serialize)]
+pub(super) struct Exported<'a> {
+    pub(super) nsec: &'a str,
+    pub(super) npub: &'a str,
+}
+
+#[derive(Deserialize)]
+pub(super) struct ChainArgs {
+    pub(super) records: Vec<AuditRecord>,
+    pub(super) head: AuditHead,
+    pub(super) previous: Option<AuditHead>,
+}
+
+#[derive(Serialize)]
+pub(super) struct Verdict {
+    pub(super) ok: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) at: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) reason: Option<String>,
+}

@@ -1,0 +1,196 @@
+//! The recovery kit as a file: made, opened, held against what it should be, and made again under another passphrase.
+
+use bunker_core::keys::PublicKey;
+use frost_wasm_core::{
+    group::GroupId,
+    kdf::{KdfParams, Stretched},
+    kit::{KitError, RecoveryKit},
+    share::KeyShare,
+};
+use rand_core::{CryptoRng, RngCore};
+
+use crate::{Failure, enrolment::kdf_refused, owner::OwnerKey, split::npub};
+
+/// Characters of the npub that name the file.
+const NAME_CHARS: usize = 16;
+
+/// The largest kit read, in bytes: one of ten holders has a quarter of it.
+const MAX_BYTES: usize = 16 * 1024;
+
+/// The name of an identity's kit.
+#[must_use]
+pub fn file_name(npub: &str) -> String {
+    let name: String = npub.chars().take(NAME_CHARS).collect();
+    format!("{name}.kit.json")
+}
+
+/// A kit as it stands in its file.
+#[derive(Debug, Clone)]
+pub struct KitFile(RecoveryKit);
+
+/// What a kit holds.
+#[derive(Debug)]
+pub struct OpenedKit {
+    /// The account's owner key.
+    pub owner: OwnerKey,
+    /// The recovery share.
+    pub share: KeyShare,
+}
+
+impl KitFile {
+    /// Makes one. The stretched passphrase wants a fresh salt for each kit.
+    pub fn make<R: RngCore + CryptoRng>(
+        stretched: &Stretched,
+        owner: &OwnerKey,
+        share: &KeyShare,
+        rng: &mut R,
+    ) -> Result<Self, Failure> {
+        RecoveryKit::create_with(stretched, &owner.expose_secret(), share, rng)
+            .map(Self)
+            .map_err(|error| Failure::new("kit_not_made", format!("The recovery kit was not made: {error}.")))
+    }
+
+    /// Reads a file.
+    pub fn parse(text: &str) -> Result<Self, Failure> {
+        let malformed = || {
+            Failure::new(
+                "kit_malformed",
+                "This is not a recovery kit. It is the file that ends in .kit.json, or the text of its QR code.",
+            )
+        };
+        if text.len() > MAX_BYTES {
+            return Err(malformed());
+        }
+        serde_json::from_str(text).map(Self).map_err(|_| malformed())
+    }
+
+    /// The file's text.
+    pub fn to_text(&self) -> Result<String, Failure> {
+        let mut text = serde_json::to_string_pretty(&self.0)
+            .map_err(|_| Failure::new("kit_not_made", "The recovery kit could not be written."))?;
+        text.push('\n');
+        Ok(text)
+    }
+
+    /// The file's name.
+    #[must_use]
+    pub fn name(&self) -> String {
+        file_name(&self.npub())
+    }
+
+    /// How the passphrase is stretched.
+    #[must_use]
+    pub fn kdf(&self) -> &KdfParams {
+        &self.0.kdf
+    }
+
+    /// The identity that it says it is for.
+    #[must_use]
+    pub fn group(&self) -> GroupId {
+        self.0.public.group
+    }
+
+    /// That identity's `npub1…`.
+    #[must_use]
+    pub fn npub(&self) -> String {
+        npub(&self.0.public)
+    }
+
+    /// The costly part of opening it.
+    pub fn stretch(&self, passphrase: &str) -> Result<Stretched, Failure> {
+        self.kdf().stretch(passphrase).map_err(kdf_refused)
+    }
+
+    /// Opens it.
+    pub fn open(&self, stretched: &Stretched) -> Result<OpenedKit, Failure> {
+        let (secret, share) = self.0.open_with(stretched).map_err(|error| match error {
+            KitError::WrongPassphrase => Failure::new(
+                "wrong_passphrase",
+                "This is not the kit's passphrase. Check capitals and spaces, and try again.",
+            ),
+            KitError::UnknownVersion(v) => Failure::new(
+                "kit_malformed",
+                format!("This kit has version {v}, which is not known here. Use a newer Passport."),
+            ),
+            KitError::Kdf(error) => kdf_refused(error),
+            KitError::Altered | KitError::Share(_) | KitError::NotAKey => Failure::new(
+                "kit_altered",
+                "The passphrase is right, but the kit was changed or damaged. Use another copy of it.",
+            ),
+        })?;
+        Ok(OpenedKit { owner: OwnerKey::from_secret(&secret)?, share })
+    }
+}
+
+impl OpenedKit {
+    /// Refuses the kit of another account, or of another identity.
+    pub fn check(&self, owner: &PublicKey, group: &GroupId) -> Result<(), Failure> {
+        if self.owner.public_key() != *owner {
+            return Err(Failure::new(
+                "kit_of_another_account",
+                "This kit opens, but it belongs to another account. Choose the kit of this one.",
+            ));
+        }
+        if self.share.group().group != *group {
+            return Err(Failure::new(
+                "kit_of_another_identity",
+                "This kit belongs to another of your identities. Choose the kit of this one.",
+            ));
+        }
+        Ok(())
+    }
+
+    /// The same kit under another passphrase.
+    pub fn renew<R: RngCore + CryptoRng>(&self, stretched: &Stretched, rng: &mut R) -> Result<KitFile, Failure> {
+        KitFile::make(stretched, &self.owner, &self.share, rng)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use frost_wasm_core::frost::keygen;
+
+    use super::*;
+    use crate::{
+        holders::tests::holders,
+        split,
+        tests::{NOW_S, rng},
+    };
+
+    #[test]
+    fn a_kit_tells_passphrase_damage_account_and_identity_apart() {
+        let mut rng = rng(1);
+        let owner = OwnerKey::fresh(&mut rng);
+        let secret = keygen::fresh_secret(&mut rng);
+        let key = split::split(secret, &owner, &holders(), NOW_S, &mut rng).unwrap();
+        let stretched = KdfParams::fresh(&mut rng).stretch("correct horse").unwrap();
+        let made = KitFile::make(&stretched, &owner, &key.recovery, &mut rng).unwrap();
+        assert_eq!(made.name(), format!("{}.kit.json", &key.npub()[..16]));
+
+        let kit = KitFile::parse(&made.to_text().unwrap()).unwrap();
+        let opened = kit.open(&kit.stretch("correct horse").unwrap()).unwrap();
+        let group = key.public.group;
+        opened.check(&owner.public_key(), &group).unwrap();
+        let other = OwnerKey::fresh(&mut rng).public_key();
+        assert_eq!(opened.check(&other, &group).unwrap_err().code(), "kit_of_another_account");
+        let elsewhere = opened.check(&owner.public_key(), &GroupId::from_bytes([1; 16]));
+        assert_eq!(elsewhere.unwrap_err().code(), "kit_of_another_identity");
+
+        let wrong = kit.open(&kit.stretch("incorrect horse").unwrap()).unwrap_err();
+        assert_eq!(wrong.code(), "wrong_passphrase");
+        assert_eq!(kit.stretch("").unwrap_err().code(), "nothing_typed");
+        let text = made.to_text().unwrap();
+        let altered = KitFile::parse(&text.replacen("\"epoch\": 0", "\"epoch\": 1", 1)).unwrap();
+        assert_eq!(altered.open(&stretched).unwrap_err().code(), "kit_altered");
+        let newer = KitFile::parse(&text.replacen("\"v\": 1", "\"v\": 2", 1)).unwrap();
+        assert_eq!(newer.open(&stretched).unwrap_err().code(), "kit_malformed");
+        for text in ["", "{}", "null", &text[..100], &" ".repeat(MAX_BYTES + 1)] {
+            assert_eq!(KitFile::parse(text).unwrap_err().code(), "kit_malformed");
+        }
+
+        let renewed = opened.renew(&KdfParams::fresh(&mut rng).stretch("another one").unwrap(), &mut rng).unwrap();
+        assert_eq!(renewed.open(&renewed.stretch("correct horse").unwrap()).unwrap_err().code(), "wrong_passphrase");
+        let again = renewed.open(&renewed.stretch("another one").unwrap()).unwrap();
+        again.check(&owner.public_key(), &group).unwrap();
+    }
+}
