@@ -6,8 +6,9 @@
  * pinned stable compiler do that; a nightly would be whatever is installed.
  */
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
-import { dirname, join, relative, resolve } from "node:path";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { compilerInputs, fingerprint } from "./fingerprint.mjs";
 import { run, step } from "./process.mjs";
 import { ROOT, WORKER_TARGET, inRoot } from "./paths.mjs";
 
@@ -22,8 +23,6 @@ export const FLAVOURS = {
 
 /** What a build reads, besides the files that the compiler names itself. */
 const INPUTS = ["Cargo.toml", "Cargo.lock", "rust-toolchain.toml", "package-lock.json", "src", "frost-wasm-core", "bunker-core"];
-/** Not read by a build, though inside those folders. */
-const SKIPPED = new Set(["tests", "benches", "target"]);
 
 /**
  * @typedef {object} Built
@@ -45,21 +44,21 @@ export async function buildWorker(kit, flavour = "product") {
   if (last && existsSync(inRoot(outDir, "index_bg.wasm"))) {
     const there = built(flavour);
     // The stamp may be another clone's, when they share cargo's target folder.
-    if (last.wasmSha256 === there.wasmSha256 && last.inputs === fingerprint(last.sources)) return there;
+    if (last.wasmSha256 === there.wasmSha256 && last.inputs === inputs(last.sources)) return there;
   }
   // Taken before the build: a file changed during it makes the next build run again.
-  const before = fingerprint(last?.sources ?? []);
+  const before = inputs(last?.sources ?? []);
   const args = ["--release", "--out-dir", outDir, "."];
   if (features.length) args.push("--features", features.join(","));
   await step(`Building the Worker, ${flavour} flavour (about 2 minutes the first time)`, () =>
     run(kit.tools.workerBuild, args, { cwd: ROOT, env: buildEnv(kit) }),
   );
   await stripNames(inRoot(outDir, "index_bg.wasm"), kit);
-  const sources = compilerInputs();
+  const sources = compilerInputs(join(WORKER_TARGET, "wasm32-unknown-unknown", "release"));
   const same = JSON.stringify(sources) === JSON.stringify(last?.sources ?? null);
   mkdirSync(dirname(stamp), { recursive: true });
   const result = built(flavour);
-  writeFileSync(stamp, JSON.stringify({ inputs: same ? before : fingerprint(sources), sources, wasmSha256: result.wasmSha256 }));
+  writeFileSync(stamp, JSON.stringify({ inputs: same ? before : inputs(sources), sources, wasmSha256: result.wasmSha256 }));
   return result;
 }
 
@@ -101,41 +100,4 @@ function buildEnv({ env, tools }) {
 
 const stampFile = (flavour) => join(WORKER_TARGET, `passport-${flavour}.json`);
 
-/** The files that rustc says it read for the last build, such as `include_str!` ones. */
-function compilerInputs() {
-  const folder = join(WORKER_TARGET, "wasm32-unknown-unknown", "release");
-  const files = new Set();
-  for (const name of readdirSync(folder).filter((file) => file.endsWith(".d"))) {
-    const text = readFileSync(join(folder, name), "utf8").replace(/^[^:]*: ?/, "");
-    for (const file of text.split(/(?<!\\)\s+/).filter(Boolean)) {
-      const path = relative(ROOT, resolve(ROOT, file.replaceAll("\\ ", " ")));
-      if (!path.startsWith("..")) files.add(path);
-    }
-  }
-  return [...files].sort();
-}
-
-/** One hash over names and contents of everything that a build reads. */
-function fingerprint(extra) {
-  const hash = createHash("sha256");
-  const files = new Set(extra);
-  for (const input of INPUTS) if (existsSync(inRoot(input))) collect(input, files);
-  for (const file of [...files].sort()) {
-    hash.update(`${file}\0`);
-    hash.update(existsSync(inRoot(file)) ? readFileSync(inRoot(file)) : "absent");
-  }
-  return hash.digest("hex");
-}
-
-function collect(path, files) {
-  const entries = readdirSync(inRoot(dirname(path)), { withFileTypes: true });
-  const own = entries.find((entry) => entry.name === path.split("/").at(-1));
-  if (own?.isFile()) files.add(path);
-  if (!own?.isDirectory()) return;
-  for (const entry of readdirSync(inRoot(path), { withFileTypes: true })) {
-    if (SKIPPED.has(entry.name)) continue;
-    const inner = `${path}/${entry.name}`;
-    if (entry.isDirectory()) collect(inner, files);
-    else files.add(inner);
-  }
-}
+const inputs = (extra) => fingerprint(INPUTS, { extra });

@@ -18,6 +18,9 @@ export const TARGET = resolve(ROOT, process.env.CARGO_TARGET_DIR || "target");
  */
 export const WORKER_TARGET = join(TARGET, "worker");
 
+/** Cargo's target folder for the page's vault. Its own, so that neither build waits for the other's lock. */
+export const DEVICE_TARGET = join(TARGET, "device");
+
 /** Build tools live here, one folder per name and version, so that every clone finds them. */
 export const TOOLS = process.env.PASSPORT_TOOLS
   ? resolve(process.env.PASSPORT_TOOLS)
