@@ -12,14 +12,16 @@ const PROTOCOL = "passport.events.v1";
 const TOKEN_ENDED = 4401;
 const WAIT_FIRST_MS = 1_000;
 const WAIT_MOST_MS = 60_000;
-/** The server pings more often than this; a socket that is silent for longer is dead. */
-const SILENCE_MOST_MS = 120_000;
+/** The server ends a socket with its token, after 15 minutes. One that broke unnoticed is replaced by then too. */
+const RENEW_AFTER_MS = 14 * 60_000;
+/** A page that was out of sight for longer may have slept, and its sockets with it. */
+const SLEPT_AFTER_MS = 60_000;
 
 class Feed {
   #socket: WebSocket | null = null;
   #wait_ms = WAIT_FIRST_MS;
   #timer: ReturnType<typeof setTimeout> | undefined;
-  #silence: ReturnType<typeof setTimeout> | undefined;
+  #renewal: ReturnType<typeof setTimeout> | undefined;
   #refused: string | undefined;
   #ended = false;
   open = $state(false);
@@ -34,16 +36,28 @@ class Feed {
   end(): void {
     this.#ended = true;
     clearTimeout(this.#timer);
-    clearTimeout(this.#silence);
-    this.#socket?.close();
+    this.#drop();
   }
 
-  /** Tries now instead of at the end of the wait. */
-  hurry(): void {
-    if (this.#ended || this.#socket) return;
+  /** Connects now: instead of at the end of the wait, or anew. */
+  renew(): void {
+    if (this.#ended) return;
+    this.#drop();
     clearTimeout(this.#timer);
     this.#wait_ms = WAIT_FIRST_MS;
     void this.#connect();
+  }
+
+  get connected(): boolean {
+    return this.#socket !== null;
+  }
+
+  #drop(): void {
+    clearTimeout(this.#renewal);
+    const socket = this.#socket;
+    this.#socket = null;
+    this.open = false;
+    socket?.close();
   }
 
   async #connect(): Promise<void> {
@@ -60,30 +74,28 @@ class Feed {
     url.protocol = url.protocol.replace("http", "ws");
     const socket = new WebSocket(url, [PROTOCOL, `token.${token}`]);
     this.#socket = socket;
+    let opened = false;
     socket.onopen = () => {
+      if (this.#socket !== socket) return;
+      opened = true;
       this.open = true;
       this.#wait_ms = WAIT_FIRST_MS;
-      this.#heard();
+      this.#renewal = setTimeout(() => this.renew(), RENEW_AFTER_MS);
       // What happened while nobody listened is unknown, so everything is read again.
       for (const hint of ["requests", "connections", "activity"] as const) this.hear(hint);
     };
     socket.onmessage = ({ data }) => {
-      this.#heard();
       const hint = typeOf(data);
       if (hint) this.hear(hint);
     };
     socket.onclose = ({ code }) => {
-      clearTimeout(this.#silence);
-      this.#socket = null;
-      this.open = false;
+      if (this.#socket !== socket) return;
+      this.#drop();
       if (code === TOKEN_ENDED) this.#refused = token;
+      // A browser does not tell why a socket was refused. Asking over HTTP does, and renews an ended token.
+      if (!opened) this.hear("requests");
       this.#later();
     };
-  }
-
-  #heard(): void {
-    clearTimeout(this.#silence);
-    this.#silence = setTimeout(() => this.#socket?.close(), SILENCE_MOST_MS);
   }
 
   #later(): void {
@@ -114,9 +126,11 @@ class Events {
   readonly waiting = $derived(Object.values(this.#waiting).reduce((sum, count) => sum + count, 0));
 
   constructor() {
-    addEventListener("online", () => this.#hurry());
+    let hidden_at_ms = 0;
+    addEventListener("online", () => this.#renew(true));
     document.addEventListener("visibilitychange", () => {
-      if (!document.hidden) this.#hurry();
+      if (document.hidden) hidden_at_ms = Date.now();
+      else this.#renew(Date.now() - hidden_at_ms > SLEPT_AFTER_MS);
     });
     this.on(null, "requests", (group) => void this.#count(group));
   }
@@ -172,8 +186,9 @@ class Events {
     }
   }
 
-  #hurry(): void {
-    for (const feed of this.#feeds.values()) feed.hurry();
+  /** Connects those that are not, or all. */
+  #renew(all: boolean): void {
+    for (const feed of this.#feeds.values()) if (all || !feed.connected) feed.renew();
   }
 }
 
