@@ -6,6 +6,7 @@
 import { SetupError, main, run, say } from "./setup/process.mjs";
 import { prepare } from "./setup/prepare.mjs";
 import { buildWorker } from "./setup/build.mjs";
+import { buildPage } from "./setup/page.mjs";
 import { kib, measureBundle } from "./setup/bundle.mjs";
 import { ROOT, inRoot } from "./setup/paths.mjs";
 import { WRANGLER, WRANGLER_ENV } from "./setup/wrangler.mjs";
@@ -22,6 +23,7 @@ await main(async () => {
     refuse(secretFaults(await presentSecrets(kit)));
   }
   const worker = await buildWorker(kit);
+  await buildPage(kit);
   const args = [...ENV_ARGS, "--var", `WASM_SHA256:${worker.wasmSha256}`];
   const size = await measureBundle(kit, args);
   say(`✓ Bundle: ${kib(size.raw_bytes)} raw, ${kib(size.gzip_bytes)} gzipped; WASM sha256 ${worker.wasmSha256}`);

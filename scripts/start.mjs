@@ -5,6 +5,7 @@
 import { SetupError, main, say } from "./setup/process.mjs";
 import { prepare } from "./setup/prepare.mjs";
 import { buildWorker } from "./setup/build.mjs";
+import { buildPage } from "./setup/page.mjs";
 import { applyMigrations } from "./setup/d1.mjs";
 import { requireFreePort, startDevServer } from "./setup/dev-server.mjs";
 import { DEV_STATE } from "./setup/paths.mjs";
@@ -23,6 +24,7 @@ await main(async () => {
   const kit = await prepare();
   ensureVars();
   const worker = await buildWorker(kit);
+  await buildPage(kit);
   await applyMigrations(kit.node, DEV_STATE);
   await requireFreePort(port);
   if (process.ppid !== parent) return 1;
@@ -63,5 +65,6 @@ async function greet(url, port, answer) {
   }
   const demo = port === DEFAULT_PORT ? "npm run demo" : `PASSPORT_URL=${url} npm run demo`;
   say(`\n✓ Passport is ready on ${url}  (Ctrl-C stops it)`);
+  say(`  Open it in a browser: ${url}`);
   say(`  See it sign: \`${demo}\` in another terminal. The API: ${url}/openapi.json\n`);
 }

@@ -6,7 +6,12 @@
 import { CommandError, SetupError, main, run, say, seconds } from "./setup/process.mjs";
 import { prepare } from "./setup/prepare.mjs";
 import { FLAVOURS, buildWorker } from "./setup/build.mjs";
+import { ensureChromium } from "./setup/chromium.mjs";
+import { buildPage } from "./setup/page.mjs";
 import { ROOT, inRoot } from "./setup/paths.mjs";
+
+/** The test runner of everything that is not Rust. */
+const VITEST = "node_modules/vitest/vitest.mjs";
 
 /** @typedef {{name: string, what: string, needs?: string[], work: (kit: import("./setup/prepare.mjs").Kit, rest: string[]) => Promise<unknown>}} Stage */
 
@@ -33,7 +38,16 @@ const STAGES = [
       for (const flavour of Object.keys(FLAVOURS)) await buildWorker(kit, flavour);
     },
   },
-  { name: "e2e", what: "Server with real clients", needs: ["cli", "build"], work: vitest },
+  {
+    name: "page",
+    what: "Web pages: build, types, units",
+    work: async (kit) => {
+      await buildPage(kit);
+      await node(kit, ["node_modules/svelte-check/bin/svelte-check", "--workspace", "public", "--fail-on-warnings"]);
+      await node(kit, [VITEST, "run", "--root", "public"]);
+    },
+  },
+  { name: "e2e", what: "Server with real clients and a real browser", needs: ["cli", "build", "page"], work: endToEnd },
 ];
 
 await main(async () => {
@@ -79,7 +93,11 @@ function wasmTests(kit) {
   });
 }
 
-function vitest(kit, rest) {
-  const program = inRoot("node_modules", "vitest", "vitest.mjs");
-  return run(kit.node, [program, "run", ...rest], { cwd: ROOT, env: kit.env, show: true });
+async function endToEnd(kit, rest) {
+  await node(kit, [VITEST, "run", ...rest], { CHROMIUM: await ensureChromium() });
+}
+
+/** Runs a program of node_modules. */
+function node(kit, [program, ...args], env = {}) {
+  return run(kit.node, [inRoot(program), ...args], { cwd: ROOT, env: { ...kit.env, ...env }, show: true });
 }

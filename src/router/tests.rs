@@ -83,13 +83,23 @@ fn every_route_of_the_service_is_in_the_document() {
         "get /keys/{group}",
         "post /keys/{group}/connections",
         "get /keys/{group}/connections",
+        "delete /keys/{group}",
+        "patch /keys/{group}/connections/{connection}",
         "delete /keys/{group}/connections/{connection}",
+        "get /keys/{group}/requests",
+        "post /keys/{group}/requests/{request}/approve",
+        "post /keys/{group}/requests/{request}/deny",
+        "post /keys/{group}/export",
+        "get /keys/{group}/export",
+        "delete /keys/{group}/export",
+        "post /keys/{group}/export/release",
+        "get /keys/{group}/events",
         "get /keys/{group}/activity",
         "get /relay/{bunker_id}",
     ] {
         assert!(listed.iter().any(|it| it == route), "{route} is not in {listed:?}");
     }
-    assert_eq!(listed.len(), 33);
+    assert_eq!(listed.len(), 43);
 }
 
 /// The page's types are made from this file, where no server runs yet.
