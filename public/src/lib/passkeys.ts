@@ -2,10 +2,10 @@
 // of the credential before that is sent.
 
 import { Cancelled } from "../api/problem";
-import type { PasskeyOptions } from "../api/types";
+import type { PasskeyAnswer, PasskeyMade, PasskeyOptions } from "../api/types";
 
-export type Assertion = { credential: object; prf: Uint8Array | null };
-export type NewPasskey = Assertion & { prfEnabled: boolean };
+export type Assertion = { credential: PasskeyAnswer; prf: Uint8Array | null };
+export type NewPasskey = { credential: PasskeyMade; prf: Uint8Array | null; prfEnabled: boolean };
 
 /** What kept the browser from making or using a passkey; the message is for people. */
 export class PasskeyError extends Error {
@@ -38,7 +38,7 @@ export async function usePasskey(
   );
   addPrf(publicKey, options.public_key);
   const credential = await asked(() => navigator.credentials.get({ publicKey, ...how }));
-  return { credential: sendable(credential), prf: prfOf(credential) };
+  return { credential: sendable<PasskeyAnswer>(credential), prf: prfOf(credential) };
 }
 
 /** Makes a passkey. Some authenticators tell the PRF output only when it is used: then `prf` is null. */
@@ -49,7 +49,7 @@ export async function makePasskey(options: PasskeyOptions): Promise<NewPasskey> 
   addPrf(publicKey, options.public_key);
   const credential = await asked(() => navigator.credentials.create({ publicKey }));
   const { prf } = credential.getClientExtensionResults() as PrfResults;
-  return { credential: sendable(credential), prf: prfOf(credential), prfEnabled: prf?.enabled ?? false };
+  return { credential: sendable<PasskeyMade>(credential), prf: prfOf(credential), prfEnabled: prf?.enabled ?? false };
 }
 
 async function asked(ask: () => Promise<Credential | null>): Promise<PublicKeyCredential> {
@@ -102,9 +102,8 @@ function prfOf(credential: PublicKeyCredential): Uint8Array | null {
     : new Uint8Array(first.buffer, first.byteOffset, first.byteLength);
 }
 
-function sendable(credential: PublicKeyCredential): object {
-  const json = credential.toJSON() as { clientExtensionResults?: Record<string, unknown> };
-  return { ...json, clientExtensionResults: {} };
+function sendable<T>(credential: PublicKeyCredential): T {
+  return { ...(credential.toJSON() as T), clientExtensionResults: {} };
 }
 
 function fromBase64Url(text: string): Uint8Array<ArrayBuffer> {
