@@ -37,6 +37,14 @@ describe("activity", () => {
     expect(items[0]?.why).toBe("The second holder refused. You had revoked it.");
   });
 
+  test("logins and deletions are told by what they do", () => {
+    const signed = (kind: number) =>
+      itemsOf([{ n: 1, at_ms: 0, prev: "0", hash: "h", entry: { what: "request_answered", request: "r", method: "sign_event", kind } }])[0]?.title;
+    expect(signed(27235)).toBe("Signed to log in to a website");
+    expect(signed(3)).toBe("Changed your follow list");
+    expect(signed(30023)).toBe("Signed an article");
+  });
+
   test("search finds words, names, kinds and ids", () => {
     const items = itemsOf(records);
     const found = (text: string) => filterItems(items, { ...NO_FILTER, text }, labels).map((it) => it.n);

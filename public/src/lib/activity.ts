@@ -159,8 +159,9 @@ function title(end: AuditEntry, about: Pick<Item, "outcome" | "method" | "kind">
 }
 
 function signedWords(kind: number): string {
-  const words = wish("sign_event", kind);
-  return capital(words.replace(/^wants to sign/, "signed").replace(/^wants to change/, "changed"));
+  const words = wish("sign_event", kind).replace(/^wants to /, "");
+  if (/^(sign|change) /.test(words)) return capital(words.replace(/^sign/, "signed").replace(/^change/, "changed"));
+  return `Signed to ${words}`;
 }
 
 function capital(text: string): string {

@@ -28,6 +28,11 @@ const ODD_S = 15 * 60;
 /** NIP-98: a login is good for about this long. */
 const LOGIN_S = 60;
 
+/** A login that no holder signs any more, because it says that it was made too long ago. */
+export function isStaleLogin(it: Template, now: number): boolean {
+  return it.kind === 27235 && Math.abs(it.created_at - now) > LOGIN_S;
+}
+
 export function factsOf(template: Template, now: number): Fact[] {
   return [...special(template), ...times(template, now)];
 }
@@ -77,10 +82,7 @@ function special(it: Template): Fact[] {
 
 function times(it: Template, now: number): Fact[] {
   const off = it.created_at - now;
-  const late = it.kind === 27235 && Math.abs(off) > LOGIN_S;
-  if (late) {
-    return [{ name: "Dated", value: `${exactly(it.created_at)}: too old to be signed. Start the login again.`, warn: true }];
-  }
+  if (isStaleLogin(it, now)) return [{ name: "Dated", value: `${exactly(it.created_at)}: too old`, warn: true }];
   const odd = Math.abs(off) > ODD_S;
   const note = off > 0 ? " (in the future)" : " (in the past)";
   return [{ name: "Dated", value: exactly(it.created_at) + (odd ? note : ""), warn: odd }];

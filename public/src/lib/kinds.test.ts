@@ -39,6 +39,7 @@ describe("kinds in words", () => {
 
   test("a kind is found by words and by number", () => {
     expect(findKinds("profile")[0]?.kind).toBe(0);
+    expect(findKinds("artic")[0]?.kind).toBe(30023);
     expect(findKinds("website login").map((it) => it.kind)).toContain(27235);
     expect(findKinds("3002").map((it) => it.kind)).toEqual([3002, 30020, 30023, 30024]);
     expect(findKinds("99999")).toEqual([]);

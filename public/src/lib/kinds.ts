@@ -257,6 +257,7 @@ export function findKinds(text: string, limit = 8): readonly Kind[] {
   const words = wanted.split(/\s+/);
   return knownKinds()
     .filter((it) => words.every((word) => `${it.one} ${it.many}`.toLowerCase().includes(word)))
+    .sort((a, b) => a.one.length - b.one.length || a.kind - b.kind)
     .slice(0, limit);
 }
 

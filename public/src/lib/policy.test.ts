@@ -173,6 +173,7 @@ suite("policies in words", () => {
     expect(wish("sign_event", 1)).toBe("wants to sign a short note");
     expect(wish("sign_event", 30023)).toBe("wants to sign an article");
     expect(wish("sign_event", 0)).toBe("wants to change your profile");
+    expect(wish("sign_event", 27235)).toBe("wants to log in to a website");
     expect(wish("nip44_decrypt", null)).toBe("wants to read a private message");
     for (const method of METHODS) expect(wish(method, null)).toMatch(/^wants/);
   });

@@ -344,11 +344,22 @@ export function allowancePhrase(method: string, kind: number | null): string {
   return cipherPhrases([method])[0] ?? method;
 }
 
+/** Kinds whose signature is better told by what it does. */
+const DEEDS: Readonly<Record<number, string>> = {
+  5: "delete things you published",
+  62: "delete everything you published",
+  22242: "log in to a relay",
+  24242: "upload or delete a file",
+  27235: "log in to a website",
+};
+
 /** What an app asks for, after its name: "wants to sign a short note". */
 export function wish(method: string, kind: number | null): string {
   switch (method) {
     case "sign_event": {
       if (kind === null) return "wants a signature";
+      const deed = DEEDS[kind];
+      if (deed) return `wants to ${deed}`;
       const { one, many } = kindInfo(kind);
       if (many.startsWith("your ")) return `wants to change ${many}`;
       return `wants to sign ${article(one)} ${one}`;
