@@ -3,32 +3,28 @@
 import type { Component } from "svelte";
 import type { RouteName } from "./lib/router.svelte";
 
-type Params = Record<string, string>;
-type PageModule = { default: Component<{ params: Params }> };
+/** A page takes its path's parameters as `params`, or nothing. */
+type PageModule = { default: Component<any> };
 type Page = {
   load: () => Promise<PageModule>;
   /** `in`: needs somebody signed in. `out`: pointless for them. `any`: both. */
   who: "in" | "out" | "any";
 };
 
-const files = import.meta.glob<PageModule>("./pages/*.svelte");
-const page = (file: string, who: Page["who"] = "in"): Page => ({
-  load: () => files[`./pages/${file}.svelte`]?.() ?? Promise.reject(new Error(`no page ${file}`)),
-  who,
-});
+const page = (load: Page["load"], who: Page["who"] = "in"): Page => ({ load, who });
 
 export const pages: Record<RouteName, Page> = {
-  home: page("Home", "any"),
-  register: page("Register", "out"),
-  signIn: page("SignIn", "out"),
-  recover: page("Recover", "any"),
-  newIdentity: page("NewIdentity"),
-  identity: page("Identity"),
-  apps: page("Apps"),
-  newApp: page("Connect"),
-  app: page("App"),
-  approvals: page("Approvals"),
-  approve: page("Approve"),
-  activity: page("Activity"),
-  security: page("Security"),
+  home: page(() => import("./pages/Home.svelte"), "any"),
+  register: page(() => import("./pages/Register.svelte"), "out"),
+  signIn: page(() => import("./pages/SignIn.svelte"), "out"),
+  recover: page(() => import("./pages/Recover.svelte"), "any"),
+  newIdentity: page(() => import("./pages/NewIdentity.svelte")),
+  identity: page(() => import("./pages/Identity.svelte")),
+  apps: page(() => import("./pages/Apps.svelte")),
+  newApp: page(() => import("./pages/Connect.svelte")),
+  app: page(() => import("./pages/App.svelte")),
+  approvals: page(() => import("./pages/Approvals.svelte")),
+  approve: page(() => import("./pages/Approve.svelte")),
+  activity: page(() => import("./pages/Activity.svelte")),
+  security: page(() => import("./pages/Security.svelte")),
 };
