@@ -46,7 +46,9 @@ export type Item = {
   readonly outcome: Outcome;
   /** "Signed a short note". */
   readonly title: string;
-  /** Why not, in words; null when it went well. */
+  /** Why not, as a stable code; null when it went well. */
+  readonly reason: string | null;
+  /** The same in words. */
   readonly why: string | null;
   readonly connection: string | null;
   readonly method: string | null;
@@ -90,7 +92,7 @@ function item(records: readonly AuditRecord[]): Item {
     records,
   };
   const reason = outcome === "refused" || outcome === "failed" ? (end.entry.reason ?? null) : null;
-  return { ...base, title: title(end.entry, base), why: reason === null ? null : reasonWords(reason) };
+  return { ...base, title: title(end.entry, base), reason, why: reason === null ? null : reasonWords(reason) };
 }
 
 function outcomeOf(records: readonly AuditRecord[]): Outcome {

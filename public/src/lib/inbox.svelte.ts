@@ -5,6 +5,7 @@ import type { KeyView, PendingRequest } from "../api/types";
 import { events } from "../stores/events.svelte";
 import { identities } from "../stores/identities.svelte";
 import { Approval } from "./approval.svelte";
+import { learnTime } from "./when";
 
 export class Inbox {
   /** Oldest first; new ones come at the end, so that nothing moves under a pointer. */
@@ -27,7 +28,9 @@ export class Inbox {
   };
 
   async read(key: KeyView): Promise<void> {
-    const { requests } = await call(api.GET("/keys/{group}/requests", { params: { path: { group: key.group } } }));
+    const answer = api.GET("/keys/{group}/requests", { params: { path: { group: key.group } } });
+    const { requests } = await call(answer);
+    learnTime((await answer).response.headers.get("date"));
     events.counted(key.group, requests.length);
     this.#merge(key, requests);
   }

@@ -2,6 +2,7 @@
 
 import { events, type Hint } from "../stores/events.svelte";
 import { identities } from "../stores/identities.svelte";
+import { nowSeconds } from "./when";
 
 /**
  * Runs `read` on each hint about `group`, and every `poll_ms` while no hints arrive and the page is looked at. Called
@@ -37,11 +38,11 @@ export function keepAllFresh(hint: Hint, read: () => unknown, poll_ms = 15_000):
 
 /** The time in Unix seconds, ticking while somebody looks at it. */
 export class Clock {
-  now = $state(Math.floor(Date.now() / 1000));
+  now = $state(nowSeconds());
 
   constructor(every_ms = 1_000) {
     $effect(() => {
-      const timer = setInterval(() => (this.now = Math.floor(Date.now() / 1000)), every_ms);
+      const timer = setInterval(() => (this.now = nowSeconds()), every_ms);
       return () => clearInterval(timer);
     });
   }

@@ -1,5 +1,17 @@
 import { describe, expect, test } from "vitest";
-import { ago, countdown, dateField, duration, endOfDay, EXPIRIES, expiryFrom, spokenThreshold, until } from "./when";
+import {
+  ago,
+  countdown,
+  dateField,
+  duration,
+  endOfDay,
+  EXPIRIES,
+  expiryFrom,
+  learnTime,
+  nowSeconds,
+  spokenThreshold,
+  until,
+} from "./when";
 
 const noon = Math.floor(new Date(2026, 4, 20, 12, 0, 0).getTime() / 1000);
 
@@ -39,6 +51,17 @@ describe("times as people say them", () => {
     expect(spokenThreshold(0)).toBe(0);
     const heard = new Set(Array.from({ length: 601 }, (_, s) => spokenThreshold(s)));
     expect(heard.size).toBe(7);
+  });
+
+  test("a device whose clock is wrong goes by the server's", () => {
+    const here = Math.floor(Date.now() / 1000);
+    learnTime(new Date((here + 900) * 1000).toUTCString());
+    expect(Math.abs(nowSeconds() - here - 900)).toBeLessThanOrEqual(2);
+    learnTime(null);
+    learnTime("nonsense");
+    expect(nowSeconds()).toBeGreaterThan(here + 800);
+    learnTime(new Date((here + 2) * 1000).toUTCString());
+    expect(Math.abs(nowSeconds() - here)).toBeLessThanOrEqual(1);
   });
 
   test("expiries", () => {

@@ -4,8 +4,23 @@ const MINUTE = 60;
 const HOUR = 60 * MINUTE;
 const DAY = 24 * HOUR;
 
+/** How far this device's clock is behind the server's. */
+let behind_s = 0;
+
+/** Below this it is the time that an answer took. */
+const SKEW_WORTH_S = 5;
+
+/** Learns the server's time from the `Date` of an answer: a device whose clock is wrong still counts down rightly. */
+export function learnTime(date: string | null): void {
+  const at = Date.parse(date ?? "");
+  if (Number.isNaN(at)) return;
+  const behind = Math.round((at - Date.now()) / 1000);
+  behind_s = Math.abs(behind) < SKEW_WORTH_S ? 0 : behind;
+}
+
+/** The time in Unix seconds, by the server's clock as far as it is known. */
 export function nowSeconds(): number {
-  return Math.floor(Date.now() / 1000);
+  return Math.floor(Date.now() / 1000) + behind_s;
 }
 
 function count(n: number, unit: string): string {
