@@ -8,6 +8,7 @@ use std::{
     cell::{Cell, RefCell, RefMut},
     collections::BTreeMap,
     rc::Rc,
+    time::Duration,
 };
 
 use bunker_core::{
@@ -292,8 +293,7 @@ impl Holder {
         let Some(due_s) = due_s else { return Ok(()) };
         if self.alarm_at_s.get().is_none_or(|at_s| due_s < at_s) {
             self.alarm_at_s.set(Some(due_s));
-            let pause_ms = due_s.saturating_sub(now_s).saturating_mul(1000);
-            object.storage().set_alarm(i64::try_from(platform::now_ms() + pause_ms).unwrap_or(i64::MAX)).await?;
+            object.storage().set_alarm(Duration::from_secs(due_s.saturating_sub(now_s))).await?;
         }
         Ok(())
     }

@@ -69,7 +69,7 @@ impl From<StatementRefused> for Problem {
             It::OtherRequest => (422, "statement_misplaced"),
             It::TooManyAllowances => (409, "too_many_allowances"),
             It::ExportPending => (409, "export_pending"),
-            It::NoExport => (404, "no_export"),
+            It::NoExport => (409, "no_export"),
             It::Deleted => (410, "group_deleted"),
         };
         let mut detail = refused.to_string();

@@ -78,7 +78,7 @@ pub async fn list(
             body = ProblemBody, content_type = "application/problem+json"),
         (status = 404, description = "`not_found`, or `no_such_request` when it does not wait any more",
             body = ProblemBody, content_type = "application/problem+json"),
-        (status = 409, description = "`statement_not_newer` or `other_request`",
+        (status = 409, description = "`statement_not_newer`",
             body = ProblemBody, content_type = "application/problem+json"),
         (status = 422, description = "`statement_invalid` or `statement_misplaced`",
             body = ProblemBody, content_type = "application/problem+json"),
