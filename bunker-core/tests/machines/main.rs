@@ -9,6 +9,7 @@ mod approvals;
 mod attacks;
 mod connections;
 mod judge;
+mod leaving;
 mod methods;
 mod misbehaviour;
 mod promises;

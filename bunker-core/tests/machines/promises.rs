@@ -19,23 +19,8 @@ use serde_json::{Value, json};
 
 use crate::{
     judge::{Correspondent, assert_signed},
-    world::{App, EVERYTHING, Outcome, Uncontributed, World, body, template},
+    world::{App, EVERYTHING, Outcome, Uncontributed, World, refusal_code, template},
 };
-
-/// A body of the cosigner's call that honestly forwards `request` under `app`'s conversation key, with a fresh
-/// commitment of the bunker's share.
-fn forwarded(world: &mut World, app: &App, request: &Event) -> String {
-    let (_, commitment) = frost_wasm_core::frost::sign::commit(&world.bunker.share, &mut world.rng).unwrap();
-    let commitments = [(world.bunker.share.index(), commitment)];
-    body(request, &app.conversation(), world.public.epoch, &commitments)
-}
-
-fn refusal_code(reply: Result<ContributionReply, Uncontributed>) -> String {
-    match reply {
-        Ok(ContributionReply::Refused { code, .. }) => code,
-        other => panic!("not refused: {other:?}"),
-    }
-}
 
 #[test]
 fn promise_2_a_cosigner_contributes_to_no_request_that_another_key_signed() {
@@ -44,7 +29,7 @@ fn promise_2_a_cosigner_contributes_to_no_request_that_another_key_signed() {
     // A bunker that is taken over has the transport secret, so it can write as any client but the bound one.
     let invented = world.stranger(&app);
     let request = world.request(&invented, "sign_event", json!([template(1, "x")]));
-    let call = forwarded(&mut world, &invented, &request);
+    let call = world.forwarded(&invented, &request);
     assert_eq!(refusal_code(world.call_cosigner(&call)), "other_client");
 }
 
@@ -57,7 +42,7 @@ fn promise_2_a_coordinator_cannot_bind_a_client_of_its_own() {
         [(json!([""]), "secret_missing"), (json!(["", "it does not know the secret"]), "secret_wrong")]
     {
         let request = world.request(&invented, "connect", params);
-        let call = forwarded(&mut world, &invented, &request);
+        let call = world.forwarded(&invented, &request);
         assert_eq!(refusal_code(world.call_cosigner(&call)), code);
     }
     assert!(world.cosigner.connection(&app.connection).client().is_none());
@@ -74,7 +59,7 @@ fn promise_2_an_altered_request_or_template_is_refused() {
 
     let mut forged = request.clone();
     forged.content = nip44::encrypt_random(&app.conversation(), &altered, &mut world.rng).unwrap();
-    let call = forwarded(&mut world, &app, &forged);
+    let call = world.forwarded(&app, &forged);
     let refused = world.call_cosigner(&call).unwrap_err();
     assert_eq!(refused, Uncontributed::Event(EventError::IdMismatch));
 
@@ -95,7 +80,7 @@ fn promise_2_an_altered_request_or_template_is_refused() {
         ),
         ..resigned
     };
-    let call = forwarded(&mut world, &app, &fitting);
+    let call = world.forwarded(&app, &fitting);
     let refused = world.call_cosigner(&call).unwrap_err();
     assert_eq!(refused, Uncontributed::Event(EventError::BadSignature));
     for field in ["tags", "created_at", "kind"] {
@@ -106,7 +91,7 @@ fn promise_2_an_altered_request_or_template_is_refused() {
             _ => json!(24_132),
         };
         let forged = Event::from_value(value).unwrap();
-        let call = forwarded(&mut world, &app, &forged);
+        let call = world.forwarded(&app, &forged);
         let refused = world.call_cosigner(&call).unwrap_err();
         assert_eq!(refused, Uncontributed::Event(EventError::IdMismatch), "{field}");
     }
@@ -118,7 +103,7 @@ fn promise_2_a_wrong_conversation_key_opens_nothing_else_than_what_the_client_wr
     let app = world.connected(EVERYTHING);
     let other = world.connected(EVERYTHING);
     let request = world.request(&app, "sign_event", json!([template(1, "x")]));
-    let call = forwarded(&mut world, &other, &request);
+    let call = world.forwarded(&other, &request);
     let mac = Uncontributed::Unreadable(Unreadable::Content(OpenError::Decrypt(Nip44Error::Mac)));
     assert_eq!(world.call_cosigner(&call).unwrap_err(), mac);
 }
@@ -132,13 +117,13 @@ fn promise_2_a_request_for_another_connection_or_group_is_refused() {
     let crossing =
         App { key: TransportSecret::from_secret(&app.key.expose_secret()).unwrap(), ..world.stranger(&other) };
     let request = world.request(&crossing, "sign_event", json!([template(1, "x")]));
-    let call = forwarded(&mut world, &crossing, &request);
+    let call = world.forwarded(&crossing, &request);
     assert_eq!(refusal_code(world.call_cosigner(&call)), "other_client");
 
     let mut elsewhere = World::from_seed(world.seed.wrapping_add(1));
     let theirs = elsewhere.connected(EVERYTHING);
     let request = elsewhere.request(&theirs, "sign_event", json!([template(1, "x")]));
-    let call = forwarded(&mut world, &theirs, &request);
+    let call = world.forwarded(&theirs, &request);
     let unknown = Uncontributed::Unreadable(Unreadable::NotTaken(NotTaken::UnknownRecipient));
     assert_eq!(world.call_cosigner(&call).unwrap_err(), unknown);
 }
@@ -148,7 +133,7 @@ fn promise_2_a_stale_or_premature_request_is_refused_by_the_cosigner_too() {
     let mut world = World::new();
     let app = world.connected(EVERYTHING);
     let request = world.request(&app, "sign_event", json!([template(1, "x")]));
-    let call = forwarded(&mut world, &app, &request);
+    let call = world.forwarded(&app, &request);
     world.advance(MAX_AGE_S + 1);
     let stale = Uncontributed::Unreadable(Unreadable::NotTaken(NotTaken::Stale));
     assert_eq!(world.call_cosigner(&call).unwrap_err(), stale);
@@ -165,11 +150,11 @@ fn promise_2_a_replayed_request_gets_few_attempts_and_counts_once() {
     let app = world.connected(r#"{"rules":[{"effect":"allow","methods":["sign_event"],"uses":2}]}"#);
     let request = world.request(&app, "sign_event", json!([template(1, "x")]));
     for _ in 0..MAX_ATTEMPTS {
-        let call = forwarded(&mut world, &app, &request);
+        let call = world.forwarded(&app, &request);
         assert!(matches!(world.call_cosigner(&call), Ok(ContributionReply::Signed(_))));
     }
     for _ in 0..3 {
-        let call = forwarded(&mut world, &app, &request);
+        let call = world.forwarded(&app, &request);
         assert_eq!(refusal_code(world.call_cosigner(&call)), "too_many_attempts");
     }
     assert_eq!(world.cosigner.usage(&app.connection).rules, vec![1]);
@@ -178,7 +163,7 @@ fn promise_2_a_replayed_request_gets_few_attempts_and_counts_once() {
     let forget = world.cosigner.state.forget_expired(world.now_s());
     assert!(!forget.is_empty());
     world.cosigner.commit(&forget).unwrap();
-    let call = forwarded(&mut world, &app, &request);
+    let call = world.forwarded(&app, &request);
     let stale = Uncontributed::Unreadable(Unreadable::NotTaken(NotTaken::Stale));
     assert_eq!(world.call_cosigner(&call).unwrap_err(), stale);
 }
@@ -202,7 +187,7 @@ fn promise_2_a_cosigner_keeps_its_own_count() {
     // A coordinator that hides two requests from its own count.
     for _ in 0..2 {
         let request = world.request(&app, "sign_event", json!([template(1, "x")]));
-        let call = forwarded(&mut world, &app, &request);
+        let call = world.forwarded(&app, &request);
         assert!(matches!(world.call_cosigner(&call), Ok(ContributionReply::Signed(_))));
     }
     world.sign(&app, 1);
@@ -217,7 +202,7 @@ fn promise_2_a_cosigner_contributes_to_nothing_that_needs_no_contribution() {
     let app = world.connected(EVERYTHING);
     for method in ["ping", "get_public_key", "switch_relays"] {
         let request = world.request(&app, method, json!([]));
-        let call = forwarded(&mut world, &app, &request);
+        let call = world.forwarded(&app, &request);
         assert_eq!(refusal_code(world.call_cosigner(&call)), "nothing_to_contribute");
     }
 }
@@ -372,7 +357,7 @@ fn promise_6_what_is_not_granted_is_not_done() {
         assert!(text.contains("does not include it"), "{method}: {text}");
         // The cosigner says the same to a bunker that would let it through.
         let request = world.request(&empty, method, params.clone());
-        let call = forwarded(&mut world, &empty, &request);
+        let call = world.forwarded(&empty, &request);
         assert_eq!(refusal_code(world.call_cosigner(&call)), "not_granted", "{method}");
     }
     for (granted, _) in &calls {

@@ -1,20 +1,22 @@
 //! Owner statements: made once, in order, by the owner that came with the share.
 
 use bunker_core::{
+    approval::{Approval, Remember},
     event::{Event, EventError, Template},
-    grant::{ConnectionId, MAX_CONNECTIONS, MAX_LABEL_BYTES, Standing},
-    keys::{PublicKey, TransportSecret},
-    policy::PolicyError,
+    grant::{ConnectionId, MAX_CONNECTIONS, MAX_LABEL_BYTES, Standing, Terms},
+    keys::{EventId, PublicKey, TransportSecret},
+    policy::{Permission, PolicyError},
     session::{HolderState, StatementRefused},
     statement::{STATEMENT_KIND, Statement, StatementError, Verb},
 };
 use frost_wasm_core::{
     frost::keygen,
     group::{GroupId, HolderRole},
+    provision::ReceivingPublic,
 };
 use serde_json::{Value, json};
 
-use crate::world::{EVERYTHING, Undelivered, World, index, split};
+use crate::world::{EVERYTHING, Undelivered, World, index, policy, split};
 
 #[track_caller]
 fn refused(world: &mut World, statement: &Statement) -> StatementRefused {
@@ -359,4 +361,126 @@ fn attack_16_the_groups_own_key_cannot_be_its_owner() {
     let statement = Statement::verify(template.sign_with(&owner, &mut world.rng).unwrap()).unwrap();
     let refused = HolderState::create(&statement, index(1), world.now_s() * 1000).unwrap_err();
     assert_eq!(refused, StatementRefused::KeyOfTheGroup);
+}
+
+/// One statement of every verb that came after the first three, and what follows `"seq":7,` in its content.
+fn later_verbs() -> Vec<(Verb, String)> {
+    let connection = ConnectionId::from_bytes([0xc0; 16]);
+    let request = EventId::from_bytes([0xe0; 32]);
+    let (c, e) = ("c0".repeat(16), "e0".repeat(32));
+    let approval = |method, kind, remember| Verb::Approve(Approval { connection, request, method, kind, remember });
+    let terms = Terms {
+        label: "Ä".into(),
+        policy: policy(r#"{"rules":[{"effect":"ask","methods":["sign_event"]}]}"#),
+        expires_at: None,
+        auth_url: false,
+    };
+    vec![
+        (
+            Verb::Edit { connection, terms },
+            format!(
+                r#""verb":"edit","connection":"{c}","label":"Ä","policy":{{"rules":[{{"effect":"ask","methods":["sign_event"],"kinds":"all","peers":"all","uses":null}}]}},"expires_at":null,"auth_url":false"#
+            ),
+        ),
+        (Verb::Pause { connection }, format!(r#""verb":"pause","connection":"{c}""#)),
+        (Verb::Resume { connection }, format!(r#""verb":"resume","connection":"{c}""#)),
+        (
+            approval(Permission::SignEvent, Some(1), None),
+            format!(
+                r#""verb":"approve","connection":"{c}","request":"{e}","method":"sign_event","kind":1,"remember":null"#
+            ),
+        ),
+        (
+            approval(Permission::Nip44Decrypt, None, Some(Remember { until: None })),
+            format!(
+                r#""verb":"approve","connection":"{c}","request":"{e}","method":"nip44_decrypt","kind":null,"remember":{{"until":null}}"#
+            ),
+        ),
+        (
+            approval(Permission::Nip44Decrypt, None, Some(Remember { until: Some(9) })),
+            format!(
+                r#""verb":"approve","connection":"{c}","request":"{e}","method":"nip44_decrypt","kind":null,"remember":{{"until":9}}"#
+            ),
+        ),
+        (Verb::Deny { connection, request }, format!(r#""verb":"deny","connection":"{c}","request":"{e}""#)),
+        (
+            Verb::Export { receiver: ReceivingPublic::from_bytes([0xaa; 32]) },
+            format!(r#""verb":"export","receiver":"{}""#, "aa".repeat(32)),
+        ),
+        (Verb::CancelExport, r#""verb":"cancel_export""#.into()),
+        (Verb::DeleteGroup, r#""verb":"delete_group""#.into()),
+    ]
+}
+
+#[test]
+fn later_verbs_have_these_bytes_and_read_back() {
+    let mut world = World::from_seed(16);
+    let group = world.public.group;
+    for (verb, bytes) in later_verbs() {
+        let statement = world.statement_at(7, &verb);
+        assert_eq!(statement.event().content, format!(r#"{{"v":1,"group":"{group}","seq":7,{bytes}}}"#));
+        assert_eq!((statement.verb(), statement.seq()), (&verb, 7));
+    }
+}
+
+#[test]
+fn a_later_verb_is_understood_entirely_or_not_at_all() {
+    let mut world = World::new();
+    for (verb, _) in later_verbs() {
+        let statement = world.statement(&verb);
+        let good = content(statement.event());
+        for field in good.as_object().unwrap().keys().filter(|field| *field != "auth_url") {
+            let mut changed = good.clone();
+            changed.as_object_mut().unwrap().remove(field);
+            let event = signed(&mut world, &changed);
+            let error = Statement::verify(event).unwrap_err();
+            assert!(matches!(error, StatementError::Content(_)), "{} without {field}: {error}", verb.name());
+        }
+        let mut changed = good.clone();
+        changed["extra"] = json!(1);
+        let event = signed(&mut world, &changed);
+        assert!(matches!(Statement::verify(event), Err(StatementError::Content(_))), "{}", verb.name());
+    }
+    let [connection, request] = [json!("c0".repeat(16)), json!("e0".repeat(32))];
+    let group = world.public.group;
+    let approve = json!({ "v": 1, "group": group, "seq": 7, "verb": "approve", "connection": connection,
+        "request": request, "method": "sign_event", "kind": 1, "remember": null });
+    for (field, value) in [
+        ("kind", Value::Null), // an approval of every kind there is
+        ("kind", json!(65_536)),
+        ("kind", json!("all")),
+        ("method", json!("nip44_decrypt")),
+        ("method", json!("all")),
+        ("method", json!("connect")),
+        ("request", json!("e0")),
+        ("remember", json!(true)),
+        ("remember", json!({})), // an approval without end
+        ("remember", json!({ "until": "tomorrow" })),
+        ("remember", json!({ "until": 9, "kinds": "all" })),
+    ] {
+        let mut changed = approve.clone();
+        changed[field] = value.clone();
+        let event = signed(&mut world, &changed);
+        assert!(matches!(Statement::verify(event), Err(StatementError::Content(_))), "{field}: {value}");
+    }
+    let mut edit = content(world.statement(&later_verbs()[0].0).event());
+    edit["label"] = json!("x".repeat(MAX_LABEL_BYTES + 1));
+    let event = signed(&mut world, &edit);
+    assert!(matches!(Statement::verify(event), Err(StatementError::Content(_))));
+    edit["label"] = json!("x");
+    edit["policy"] = json!({ "rules": [{ "effect": "ask", "methods": "all", "kinds": [1] }] });
+    let event = signed(&mut world, &edit);
+    assert_eq!(Statement::verify(event).unwrap_err(), StatementError::Policy(PolicyError::NeverMatches { rule: 0 }));
+}
+
+#[test]
+fn a_grant_from_before_there_were_auth_urls_is_read_as_one_with_them() {
+    let mut world = World::new();
+    let (grant, app) = world.new_grant(EVERYTHING, None);
+    let mut old = content(world.statement(&Verb::Grant(grant)).event());
+    old.as_object_mut().unwrap().remove("auth_url");
+    let event = signed(&mut world, &old);
+    let statement = Statement::verify(event).unwrap();
+    world.deliver(&statement).unwrap();
+    assert!(world.bunker.connection(&app.connection).terms().auth_url);
 }

@@ -1,17 +1,22 @@
 //! What an edit in storage can and cannot do: rows are checked again whenever they are read.
 
 use bunker_core::{
+    approval::{Decision, DecisionRecord, Remember},
     audit::{AuditHead, AuditRecord, ChainError, verify_chain},
     event::Event,
+    export::{Export, ExportRecord},
     grant::{Connection, ConnectionRecord, Standing},
     keys::TransportSecret,
+    replay::{Progress, Seen},
     session::{HolderState, Mutation},
     statement::{Statement, StatementError, StoredError, Verb},
 };
-use frost_wasm_core::group::GroupId;
+use frost_wasm_core::{group::GroupId, provision::ReceivingPublic};
 use serde_json::{Value, json};
 
 use crate::world::{App, EVERYTHING, World, policy, template};
+
+const ASK: &str = r#"{"rules":[{"effect":"ask","methods":"all"}]}"#;
 
 fn stored(world: &World, app: &App) -> Value {
     serde_json::to_value(world.bunker.connection(&app.connection).record()).unwrap()
@@ -89,6 +94,121 @@ fn attack_24_a_revocation_in_storage_is_the_owners_word_about_that_connection() 
     let mut edited = row;
     edited["statement"]["content"] = json!("{}");
     assert!(matches!(restore(&world, edited), Err(StoredError::Statement(_))));
+}
+
+/// A connection with everything that the owner can say about one.
+fn much_said(world: &mut World) -> App {
+    let app = world.connected(ASK);
+    let connection = app.connection;
+    let terms = world.bunker.connection(&connection).terms().clone();
+    world.say(&Verb::Edit { connection, terms }).unwrap();
+    let request = world.request(&app, "sign_event", json!([template(1, "x")]));
+    world.submit(&request).held();
+    world.approve(&app, &request, Some(Remember { until: None }));
+    world.say(&Verb::Pause { connection }).unwrap();
+    app
+}
+
+#[test]
+fn attack_24_terms_pauses_and_allowances_in_storage_are_the_owners_words_about_that_connection() {
+    let mut world = World::new();
+    let app = much_said(&mut world);
+    let other = much_said(&mut world);
+    let row = stored(&world, &app);
+    let others = stored(&world, &other);
+    assert_eq!(restore(&world, row.clone()).unwrap(), *world.bunker.connection(&app.connection));
+    let places = ["/edit", "/pause", "/remembered/0"];
+    for place in places {
+        // Another connection's, and another word than belongs there.
+        let mut foreign: Vec<_> = places.iter().map(|place| others.pointer(place).unwrap().clone()).collect();
+        foreign.extend(places.iter().filter(|it| **it != place).map(|it| row.pointer(it).unwrap().clone()));
+        foreign.push(row["grant"].clone());
+        for statement in foreign {
+            let mut swapped = row.clone();
+            *swapped.pointer_mut(place).unwrap() = statement.clone();
+            assert_eq!(restore(&world, swapped), Err(StoredError::Foreign), "{place}: {statement}");
+        }
+        // The words that belong there, by another key.
+        let mut template = event(row.pointer(place).unwrap());
+        template.pubkey = app.pubkey();
+        let mut swapped = row.clone();
+        *swapped.pointer_mut(place).unwrap() = json!(world.signed(&app.key, &template));
+        assert_eq!(restore(&world, swapped), Err(StoredError::Foreign), "{place}");
+        let mut edited = row.clone();
+        edited.pointer_mut(place).unwrap()["content"] = json!("{}");
+        assert!(matches!(restore(&world, edited), Err(StoredError::Statement(_))), "{place}");
+    }
+}
+
+#[test]
+fn attack_24_an_allowance_from_before_new_terms_cannot_be_put_back() {
+    let mut world = World::new();
+    let app = world.connected(ASK);
+    let request = world.request(&app, "sign_event", json!([template(1, "x")]));
+    world.submit(&request).held();
+    let once = world.approval(&app, &request, None);
+    world.approve(&app, &request, Some(Remember { until: None }));
+    let remembered = stored(&world, &app)["remembered"].clone();
+    let connection = app.connection;
+    let terms = world.bunker.connection(&connection).terms().clone();
+    world.say(&Verb::Edit { connection, terms }).unwrap();
+    let mut put_back = stored(&world, &app);
+    assert!(restore(&world, put_back.clone()).is_ok());
+    put_back["remembered"] = remembered;
+    assert_eq!(restore(&world, put_back.clone()), Err(StoredError::Foreign));
+    // Nor is an approval of one request an approval of others.
+    let once = world.statement(&Verb::Approve(once));
+    put_back["remembered"] = json!([once.event()]);
+    assert_eq!(restore(&world, put_back), Err(StoredError::Foreign));
+}
+
+#[test]
+fn attack_24_a_decision_and_an_export_in_storage_are_the_owners_words() {
+    let mut world = World::new();
+    let app = world.connected(ASK);
+    let request = world.request(&app, "sign_event", json!([template(1, "x")]));
+    world.submit(&request).held();
+    let (owner, group) = (world.owner.public_key(), world.public.group);
+    let approve = Verb::Approve(world.approval(&app, &request, None));
+    let deny = Verb::Deny { connection: app.connection, request: request.id };
+    let export = Verb::Export { receiver: ReceivingPublic::from_bytes([9; 32]) };
+    let pause = Verb::Pause { connection: app.connection };
+    let verbs = [&approve, &deny, &export, &pause, &Verb::CancelExport, &Verb::DeleteGroup];
+    let decision = |statement| Decision::restore(DecisionRecord { statement, decided_at_s: 1 }, &owner, &group);
+    let leaving = |statement| Export::restore(ExportRecord { statement, ready_at_ms: 1 }, &owner, &group);
+    for verb in verbs {
+        let good = world.statement(verb).event().clone();
+        let is_decision = matches!(verb, Verb::Approve(_) | Verb::Deny { .. });
+        let is_export = matches!(verb, Verb::Export { .. });
+        let own = (decision(good.clone()).is_ok(), leaving(good.clone()).is_ok());
+        assert_eq!(own, (is_decision, is_export), "{}", verb.name());
+        let forged = world.signed(&app.key, &good);
+        assert_eq!(decision(forged.clone()).unwrap_err(), StoredError::Foreign);
+        assert_eq!(leaving(forged).unwrap_err(), StoredError::Foreign);
+        let other = GroupId::random(&mut world.rng);
+        let elsewhere = Statement::template(other, 9, verb, 0).sign_with(&world.owner, &mut world.rng).unwrap();
+        assert_eq!(decision(elsewhere.clone()).unwrap_err(), StoredError::Foreign);
+        assert_eq!(leaving(elsewhere).unwrap_err(), StoredError::Foreign);
+        let mut altered = good;
+        altered.content = altered.content.replace("\"seq\":", "\"seq\":1");
+        assert!(matches!(decision(altered.clone()), Err(StoredError::Statement(_))));
+        assert!(matches!(leaving(altered), Err(StoredError::Statement(_))));
+    }
+}
+
+#[test]
+fn rows_from_before_there_was_ask_mode_are_read() {
+    let mut world = World::new();
+    let app = world.connected(EVERYTHING);
+    let row = stored(&world, &app);
+    let fields: Vec<_> = row.as_object().unwrap().keys().map(String::as_str).collect();
+    assert_eq!(fields, ["client", "grant", "metadata", "state"], "a row of then has what a row of now can do without");
+    let read = restore(&world, row).unwrap();
+    assert!(!read.is_paused() && read.allowances(0).count() == 0);
+    assert_eq!(*read.terms(), read.grant().terms());
+    let seen = r#"{"created_at_s":7,"state":"admitted","attempts":2}"#;
+    let seen: Seen = serde_json::from_str(seen).unwrap();
+    assert_eq!(seen, Seen { created_at_s: 7, progress: Progress::Admitted { attempts: 2, terms: 0 } });
 }
 
 #[test]

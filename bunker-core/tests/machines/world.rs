@@ -27,9 +27,9 @@ use serde_json::{Value, json};
 
 pub(crate) use self::{
     app::App,
-    holder::{TestHolder, Undelivered},
+    holder::{RULES, TestHolder, Undelivered},
     owner::{policy, split},
-    path::{Outcome, Uncontributed, body, through_the_wire},
+    path::{Outcome, Uncontributed, body, refusal_code, through_the_wire},
 };
 
 /// A policy without restriction.

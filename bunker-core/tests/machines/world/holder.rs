@@ -84,6 +84,16 @@ impl TestHolder {
         self.commit(&mutations).map_err(|_| Undelivered::Storage)
     }
 
+    /// Sleeps and wakes: all it knows afterwards comes from its rows.
+    pub(crate) fn wake(&mut self) {
+        let identity = self.state.identity().clone();
+        let mut woken = HolderState::new(identity.clone());
+        for mutation in &self.log {
+            woken.apply(&through_storage(mutation, &identity.owner, &identity.public.group));
+        }
+        self.state = woken;
+    }
+
     pub(crate) fn connection(&self, id: &ConnectionId) -> &Connection {
         self.state.connection(id).unwrap()
     }

@@ -10,10 +10,13 @@ use bunker_core::{
     relay::{self, Incoming, NotTaken, Subscriptions},
     session::{Admission, BunkerEffect, CosignerEffect, Ctx, Failure, Received, Unreadable},
 };
-use frost_wasm_core::{frost::sign::Commitment, group::HolderIndex};
+use frost_wasm_core::{
+    frost::sign::{self, Commitment},
+    group::HolderIndex,
+};
 use serde_json::json;
 
-use super::World;
+use super::{App, World};
 
 /// What came of a published event.
 #[derive(Debug)]
@@ -158,6 +161,21 @@ impl World {
         }
     }
 
+    /// A body of the cosigner's call that honestly forwards `request` under `app`'s conversation key, with a fresh
+    /// commitment of the bunker's share.
+    pub(crate) fn forwarded(&mut self, app: &App, request: &Event) -> String {
+        let (_, commitment) = sign::commit(&self.bunker.share, &mut self.rng).unwrap();
+        let commitments = [(self.bunker.share.index(), commitment)];
+        body(request, &app.conversation(), self.public.epoch, &commitments)
+    }
+
+    /// The code with which the cosigner refuses `request`, as a bunker forwards it that says nothing of its own.
+    #[track_caller]
+    pub(crate) fn cosigner_refuses(&mut self, app: &App, request: &Event) -> String {
+        let call = self.forwarded(app, request);
+        refusal_code(self.call_cosigner(&call))
+    }
+
     /// What the cosigner's object does with the body of a call.
     pub(crate) fn call_cosigner(&mut self, body: &str) -> Result<ContributionReply, Uncontributed> {
         let request = ContributionRequest::decode(body).map_err(Uncontributed::Wire)?;
@@ -235,6 +253,14 @@ pub(crate) fn body(
 ) -> String {
     let body = ContributionRequest::encode(event, conversation, epoch, commitments);
     body.as_str().to_owned()
+}
+
+#[track_caller]
+pub(crate) fn refusal_code(reply: Result<ContributionReply, Uncontributed>) -> String {
+    match reply {
+        Ok(ContributionReply::Refused { code, .. }) => code,
+        other => panic!("not refused: {other:?}"),
+    }
 }
 
 pub(crate) fn through_the_wire(reply: &ContributionReply) -> ContributionReply {
