@@ -185,3 +185,6 @@ fn kdf_text(kdf: &KdfParams) -> String {
     let KdfParams { salt, log_n, r, p } = kdf;
     format!("{}:{log_n}:{r}:{p}", hex::encode(salt))
 }
+
+#[cfg(test)]
+mod tests;
