@@ -24,6 +24,7 @@ const TOKEN_PREFIX: &str = "token.";
 /// `{"type":"activity","n":…}`. It closes with 4401 when an access token's life is over.
 #[utoipa::path(
     get, path = "/keys/{group}/events", tag = "keys", operation_id = "events",
+    security(("access_token" = [])),
     params(
         ("group" = String, Path, description = "32 hex digits"),
         ("sec-websocket-protocol" = String, Header, description = "`passport.events.v1, token.<access token>`"),

@@ -8,7 +8,7 @@ import { startServer } from "../support/server.mjs";
 
 const SHARED = randomBytes(32).toString("hex");
 const HTTPS = "https://bunker.passport-e2e.dev";
-const PRODUCTION = { ENVIRONMENT: "production", PUBLIC_URL: HTTPS };
+const PRODUCTION = { ENVIRONMENT: "production", PUBLIC_URL: HTTPS, EXPORT_DELAY: "86400" };
 /** How a person makes a secret. */
 const MAKE_ONE = /`openssl rand -hex 32`.*`wrangler secret put NAME`/;
 
@@ -25,6 +25,8 @@ const WRONG = [
   ],
   ["an HSM that there is not", "HSM_PROVIDER", /cannot be used/, /is `simulator`/, { vars: { HSM_PROVIDER: "cloud-hsm" } }],
   ["the simulator in production", "HSM_PROVIDER", /refused in production/, /DANGER_ALLOW_HSM_SIMULATOR_IN_PRODUCTION=\S+/, { vars: PRODUCTION }],
+  ["an export delay too short to notice", "EXPORT_DELAY", /cannot be used/, /3600 to 2592000/, { vars: { ...PRODUCTION, EXPORT_DELAY: "60", DANGER_ALLOW_HSM_SIMULATOR_IN_PRODUCTION: "the-keks-are-plain-worker-secrets" } }],
+  ["logins without limits in production", "LOGIN_LIMITS", /cannot be used/, /standard/, { vars: { ...PRODUCTION, LOGIN_LIMITS: "wide", DANGER_ALLOW_HSM_SIMULATOR_IN_PRODUCTION: "the-keks-are-plain-worker-secrets" } }],
   ["plain http in production", "PUBLIC_URL", /cannot be used/, /has to be https/, { vars: { ...PRODUCTION, PUBLIC_URL: "http://bunker.passport-e2e.dev" } }],
 ];
 
