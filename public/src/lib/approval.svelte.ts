@@ -98,7 +98,10 @@ export class Approval {
 
   /** Looks up what became of the request. */
   async look(): Promise<void> {
-    this.result = (await whatBecameOf(this.key.group, this.request.request)) ?? this.result;
+    const found = await whatBecameOf(this.key.group, this.request.request);
+    this.result = found.item ?? this.result;
+    // Our own answer had arrived, and only the word of that was lost.
+    if (this.phase === "gone" && this.#signed && found.statements.has(this.#signed.id)) this.phase = "given";
   }
 
   #arrived(): void {
@@ -136,12 +139,16 @@ export class Approval {
   }
 }
 
-/** Looks for a request among the newest records. */
-export async function whatBecameOf(group: string, request: string): Promise<Item | null> {
+/** What the newest records say about a request, and which statements they know. */
+export async function whatBecameOf(
+  group: string,
+  request: string,
+): Promise<{ item: Item | null; statements: ReadonlySet<string> }> {
   const history = new History(group);
   await history.start();
   const records = history.records.filter((record) => record.entry.request === request);
-  return itemsOf(records)[0] ?? null;
+  const statements = history.records.flatMap((record) => record.entry.statement ?? []);
+  return { item: itemsOf(records)[0] ?? null, statements: new Set(statements) };
 }
 
 /**
