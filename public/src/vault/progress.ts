@@ -9,7 +9,7 @@ const PLANNED = 0.9;
 /** How far a work is that was expected to take `estimateMs`. */
 export function fraction(elapsedMs: number, estimateMs: number): number {
   const planned = elapsedMs / Math.max(estimateMs, 1);
-  return planned < 1 ? PLANNED * planned : 1 - (1 - PLANNED) * Math.exp(1 - planned);
+  return planned < 1 ? PLANNED * planned : 1 - (1 - PLANNED) / planned;
 }
 
 /** Ticks until the returned function is called, with whether the work was done. */
