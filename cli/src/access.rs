@@ -45,43 +45,73 @@ pub(crate) enum MethodName {
     Nip44Decrypt,
 }
 
-/// What a connection may do. At least one of these has to be said.
+/// What a connection may do.
 #[derive(Debug, Args)]
-#[group(id = "access", required = true, multiple = true)]
 pub(crate) struct Access {
     /// What the app may do; several presets add up
-    #[arg(long, value_enum, value_delimiter = ',', value_name = "PRESET", group = "access")]
+    #[arg(long, value_enum, value_delimiter = ',', value_name = "PRESET")]
     allow: Vec<Preset>,
+    /// What the app may do once you have approved it, each time; what is also allowed is asked, unless it is allowed by
+    /// a narrower preset
+    #[arg(long, value_enum, value_delimiter = ',', value_name = "PRESET")]
+    ask: Vec<Preset>,
+    /// Event kinds it may sign once you have approved it, each time
+    #[arg(long, value_delimiter = ',', value_name = "KINDS")]
+    ask_kinds: Vec<u16>,
     /// Event kinds it may sign, such as 1,7; alone, this means sign_event of these kinds and get_public_key
-    #[arg(long, value_delimiter = ',', value_name = "KINDS", group = "access")]
+    #[arg(long, value_delimiter = ',', value_name = "KINDS")]
     kinds: Vec<u16>,
     /// Methods it may call, and no others
-    #[arg(
-        long,
-        value_enum,
-        value_delimiter = ',',
-        value_name = "METHODS",
-        group = "access",
-        hide_possible_values = false
-    )]
+    #[arg(long, value_enum, value_delimiter = ',', value_name = "METHODS", hide_possible_values = false)]
     methods: Vec<MethodName>,
 }
 
+/// The options that say what a connection may do, by their ids.
+pub(crate) const ACCESS_OPTIONS: [&str; 5] = ["allow", "ask", "ask_kinds", "kinds", "methods"];
+
 impl Access {
-    /// The policy that says so. `uses` limits every rule except that the app may learn the public key.
+    /// Whether nothing was said.
+    pub(crate) fn is_silent(&self) -> bool {
+        self.allow.is_empty()
+            && self.ask.is_empty()
+            && self.ask_kinds.is_empty()
+            && self.kinds.is_empty()
+            && self.methods.is_empty()
+    }
+
+    /// The policy that says so. `uses` limits every allowance except that the app may learn the public key.
+    ///
+    /// The first rule that matches decides, so what is narrow stands before what is wide, and asking before allowing.
+    /// Learning the public key is never asked about: an app wants it at once, and does nothing without it.
     pub(crate) fn policy(&self, uses: Option<u32>) -> Result<Policy, Failure> {
         let mut rules = Vec::new();
+        if !self.ask.is_empty() || !self.ask_kinds.is_empty() {
+            rules.push(introduction());
+        }
+        for preset in &self.ask {
+            rules.extend(preset.rules().into_iter().filter(|rule| *rule != introduction()).map(asked));
+        }
+        if !self.ask_kinds.is_empty() {
+            rules.push(asked(signing(&self.ask_kinds)));
+        }
         for preset in &self.allow {
             rules.extend(preset.rules());
         }
         rules.extend(self.custom()?);
-        rules.dedup();
-        for rule in &mut rules {
-            if rule.methods != only(&[Permission::GetPublicKey]) {
+        // Stable: among the narrow and among the wide, asking stays before allowing.
+        rules.sort_by_key(|rule| rule.methods == Scope::All);
+        let mut told: Vec<Rule> = Vec::new();
+        for rule in rules {
+            if !told.contains(&rule) {
+                told.push(rule);
+            }
+        }
+        for rule in &mut told {
+            if rule.effect == RuleEffect::Allow && *rule != introduction() {
                 rule.uses = uses;
             }
         }
-        let policy = Policy { rules };
+        let policy = Policy { rules: told };
         policy.validate().map_err(|error| Failure::Usage(format!("{error}.")))?;
         Ok(policy)
     }
@@ -99,8 +129,7 @@ impl Access {
                 "--kinds says which events may be signed, but --methods does not name sign_event.".into(),
             ));
         }
-        let kinds: BTreeSet<u16> = self.kinds.iter().copied().collect();
-        let mut rules = vec![allow(only(&[Permission::SignEvent]), Scope::Only(kinds.into_iter().collect()))];
+        let mut rules = vec![signing(&self.kinds)];
         if !methods.is_empty() {
             rules.push(allow(Scope::Only(methods.into_iter().collect()), Scope::All));
         }
@@ -110,11 +139,11 @@ impl Access {
 
 impl Preset {
     fn rules(self) -> Vec<Rule> {
-        let public_key = allow(only(&[Permission::GetPublicKey]), Scope::All);
+        let public_key = introduction();
         match self {
             Self::Everything => Policy::everything().rules,
             Self::PostNotes => {
-                vec![public_key, allow(only(&[Permission::SignEvent]), Scope::Only(POST_KINDS.to_vec()))]
+                vec![public_key, signing(&POST_KINDS)]
             }
             Self::ReadMessages => {
                 vec![public_key, allow(only(&[Permission::Nip04Decrypt, Permission::Nip44Decrypt]), Scope::All)]
@@ -154,7 +183,7 @@ fn describe_rule(rule: &Rule) -> String {
     let methods = match &rule.methods {
         Scope::All => "everything".to_owned(),
         Scope::Only(methods) => {
-            let names: Vec<_> = methods.iter().map(|method| name(*method)).collect();
+            let names: Vec<_> = methods.iter().map(|method| method.name()).collect();
             names.join(", ")
         }
     };
@@ -173,15 +202,18 @@ fn describe_rule(rule: &Rule) -> String {
     format!("{effect}{methods}{kinds}{peers}{uses}")
 }
 
-fn name(permission: Permission) -> &'static str {
-    match permission {
-        Permission::GetPublicKey => "get_public_key",
-        Permission::SignEvent => "sign_event",
-        Permission::Nip04Encrypt => "nip04_encrypt",
-        Permission::Nip04Decrypt => "nip04_decrypt",
-        Permission::Nip44Encrypt => "nip44_encrypt",
-        Permission::Nip44Decrypt => "nip44_decrypt",
-    }
+/// That the app may learn the public key.
+fn introduction() -> Rule {
+    allow(only(&[Permission::GetPublicKey]), Scope::All)
+}
+
+fn signing(kinds: &[u16]) -> Rule {
+    let kinds: BTreeSet<u16> = kinds.iter().copied().collect();
+    allow(only(&[Permission::SignEvent]), Scope::Only(kinds.into_iter().collect()))
+}
+
+fn asked(rule: Rule) -> Rule {
+    Rule { effect: RuleEffect::Ask, ..rule }
 }
 
 fn allow(methods: Scope<Permission>, kinds: Scope<u16>) -> Rule {
@@ -194,7 +226,7 @@ fn only(methods: &[Permission]) -> Scope<Permission> {
 
 #[cfg(test)]
 mod tests {
-    use bunker_core::policy::Ask;
+    use bunker_core::policy::{Ask, Decided};
     use clap::Parser;
 
     use super::*;
@@ -216,7 +248,40 @@ mod tests {
 
     fn allows(policy: &Policy, permission: Permission, kind: Option<u16>) -> bool {
         let ask = Ask { permission, kind, peer: None };
-        policy.decide(&ask, &[]).is_ok()
+        matches!(policy.decide(&ask, &[]), Ok(Decided::Allowed { .. }))
+    }
+
+    fn asks(policy: &Policy, permission: Permission, kind: Option<u16>) -> bool {
+        policy.decide(&Ask { permission, kind, peer: None }, &[]) == Ok(Decided::Asked)
+    }
+
+    #[test]
+    fn asking_and_allowing_go_together_as_a_person_means_it() {
+        let wary = policy("--ask everything --allow post-notes");
+        assert!(allows(&wary, Permission::SignEvent, Some(1)));
+        assert!(asks(&wary, Permission::SignEvent, Some(0)));
+        assert!(asks(&wary, Permission::Nip44Decrypt, None));
+        assert!(allows(&wary, Permission::GetPublicKey, None));
+
+        let trusting = policy("--allow everything --ask post-notes");
+        assert!(asks(&trusting, Permission::SignEvent, Some(1)));
+        assert!(allows(&trusting, Permission::SignEvent, Some(0)));
+
+        let kinds = policy("--ask-kinds 0,3 --allow post-notes");
+        assert!(asks(&kinds, Permission::SignEvent, Some(3)));
+        assert!(allows(&kinds, Permission::SignEvent, Some(7)));
+        assert!(!allows(&kinds, Permission::SignEvent, Some(4)) && !asks(&kinds, Permission::SignEvent, Some(4)));
+
+        let both = policy("--ask post-notes --kinds 1");
+        assert!(asks(&both, Permission::SignEvent, Some(1)));
+        let limited = try_policy("--ask everything --allow post-notes", Some(2)).unwrap();
+        assert!(limited.rules.iter().all(|rule| rule.uses.is_none() || rule.effect == RuleEffect::Allow));
+    }
+
+    #[test]
+    fn nothing_said_is_known_as_that() {
+        assert!(Line::try_parse_from(["x"]).unwrap().access.is_silent());
+        assert!(!Line::try_parse_from(["x", "--ask-kinds", "1"]).unwrap().access.is_silent());
     }
 
     #[test]
@@ -272,7 +337,6 @@ mod tests {
         assert_eq!(failure.code(), "usage");
         assert!(Line::try_parse_from(["x", "--kinds", "65536"]).is_err());
         assert!(Line::try_parse_from(["x", "--methods", "connect"]).is_err());
-        assert!(Line::try_parse_from(["x"]).is_err());
     }
 
     #[test]

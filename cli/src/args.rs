@@ -25,6 +25,7 @@ A first session:
   passport key create                          make a key; or `passport key import < nsec.txt`
   passport connect --label Coracle --allow post-notes
   passport apps                                what is connected
+  passport watch                               answer apps that have to ask
   passport activity                            what was done, with proof that nothing was changed
 
 Just trying?  passport quickstart --server http://127.0.0.1:8787
@@ -47,12 +48,33 @@ pub(crate) enum Command {
     Register(c::register::Register),
     Login(c::login::Login),
     Logout(c::logout::Logout),
-    /// Make, import and list keys (Nostr identities)
+    Passwd(c::passwd::Passwd),
+    Recover(c::recover::Recover),
+    #[command(subcommand)]
+    Sessions(c::sessions::Sessions),
+    #[command(subcommand)]
+    Passkey(c::passkey::Passkey),
+    /// End your account
+    #[command(subcommand)]
+    Account(Account),
+    /// Make, import, list and delete keys (Nostr identities)
     #[command(subcommand)]
     Key(Key),
+    /// Check and renew recovery kits
+    #[command(subcommand)]
+    Kit(Kit),
+    #[command(subcommand)]
+    Export(c::export::Export),
     Connect(c::connect::Connect),
     Apps(c::apps::Apps),
+    Edit(c::edit::Edit),
+    Pause(c::pause::Pause),
+    Resume(c::pause::Resume),
     Revoke(c::revoke::Revoke),
+    Requests(c::requests::Requests),
+    Approve(c::approve::Approve),
+    Deny(c::approve::Deny),
+    Watch(c::watch::Watch),
     Activity(c::activity::Activity),
     Quickstart(c::quickstart::Quickstart),
 }
@@ -63,6 +85,20 @@ pub(crate) enum Key {
     Create(c::key_create::Create),
     Import(c::key_import::Import),
     List(c::key_list::List),
+    Delete(c::key_delete::Delete),
+}
+
+/// What can be done about recovery kits.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Kit {
+    Check(c::kit_check::Check),
+    Renew(c::kit_renew::Renew),
+}
+
+/// What can be done about the account.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Account {
+    Delete(c::account_delete::Delete),
 }
 
 /// The command line asked for no command.

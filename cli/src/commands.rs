@@ -1,19 +1,33 @@
 //! The commands, one file each.
 
+pub(crate) mod account_delete;
 pub(crate) mod activity;
+pub(crate) mod approve;
 pub(crate) mod apps;
 pub(crate) mod connect;
+pub(crate) mod edit;
+pub(crate) mod export;
 pub(crate) mod key_create;
+pub(crate) mod key_delete;
 pub(crate) mod key_import;
 pub(crate) mod key_list;
+pub(crate) mod kit_check;
+pub(crate) mod kit_renew;
 pub(crate) mod login;
 pub(crate) mod logout;
+pub(crate) mod passkey;
+pub(crate) mod passwd;
+pub(crate) mod pause;
 pub(crate) mod quickstart;
+pub(crate) mod recover;
 pub(crate) mod register;
+pub(crate) mod requests;
 pub(crate) mod revoke;
+pub(crate) mod sessions;
+pub(crate) mod watch;
 
 use crate::{
-    args::{Command, Key},
+    args::{Account, Command, Key, Kit},
     failure::Failure,
     output::Output,
 };
@@ -24,12 +38,28 @@ pub(crate) fn run(command: Command, output: &Output) -> Result<(), Failure> {
         Command::Register(it) => it.run(output),
         Command::Login(it) => it.run(output),
         Command::Logout(it) => it.run(output),
+        Command::Passwd(it) => it.run(output),
+        Command::Recover(it) => it.run(output),
+        Command::Sessions(it) => it.run(output),
+        Command::Passkey(it) => it.run(output),
+        Command::Account(Account::Delete(it)) => it.run(output),
         Command::Key(Key::Create(it)) => it.run(output),
         Command::Key(Key::Import(it)) => it.run(output),
         Command::Key(Key::List(it)) => it.run(output),
+        Command::Key(Key::Delete(it)) => it.run(output),
+        Command::Kit(Kit::Check(it)) => it.run(output),
+        Command::Kit(Kit::Renew(it)) => it.run(output),
+        Command::Export(it) => it.run(output),
         Command::Connect(it) => it.run(output),
         Command::Apps(it) => it.run(output),
+        Command::Edit(it) => it.run(output),
+        Command::Pause(it) => it.run(output),
+        Command::Resume(it) => it.run(output),
         Command::Revoke(it) => it.run(output),
+        Command::Requests(it) => it.run(output),
+        Command::Approve(it) => it.run(output),
+        Command::Deny(it) => it.run(output),
+        Command::Watch(it) => it.run(output),
         Command::Activity(it) => it.run(output),
         Command::Quickstart(it) => it.run(output),
     }

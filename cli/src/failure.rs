@@ -35,6 +35,12 @@ pub(crate) enum Failure {
     Usage(String),
 }
 
+impl From<passport_device::Failure> for Failure {
+    fn from(failure: passport_device::Failure) -> Self {
+        Self::stopped(failure.code(), failure.to_string())
+    }
+}
+
 impl Failure {
     /// A stop of our own.
     pub(crate) fn stopped(code: &'static str, detail: impl Into<String>) -> Self {

@@ -2,14 +2,14 @@
 
 use bunker_core::nip19;
 use clap::Args;
+use passport_device::holders::{HolderList, Holders};
 
 use crate::{
-    device::Holders,
     failure::Failure,
     output::plain,
     server::{Call, Method, Server},
     session::{KnownKey, Session},
-    wire::{HolderList, KeyDetail, KeyList, KeyView},
+    wire::{KeyDetail, KeyList, KeyView},
 };
 
 /// Names one key.
@@ -65,17 +65,17 @@ pub(crate) fn list(session: &mut Session) -> Result<Vec<KeyView>, Failure> {
     Ok(list.keys)
 }
 
-/// The number of a key's last statement. The group has to be the one that the key is.
-pub(crate) fn last_seq(session: &mut Session, key: &KeyView) -> Result<u64, Failure> {
+/// What the server says about a key. The group has to be the one that the key is.
+pub(crate) fn detail(session: &mut Session, key: &KeyView) -> Result<KeyDetail, Failure> {
     let detail: KeyDetail = session.get(&format!("/keys/{}", key.group))?;
     let is_same = detail.public.group == key.group && detail.public.pubkey.as_bytes() == key.pubkey.as_bytes();
-    if is_same { Ok(detail.sequence) } else { Err(changed()) }
+    if is_same { Ok(detail) } else { Err(changed()) }
 }
 
 /// The server-side holders.
 pub(crate) fn holders(server: &Server) -> Result<Holders, Failure> {
     let list: HolderList = server.ask(&Call::new(Method::Get, "/holders"))?;
-    Holders::from_list(&list)
+    Ok(Holders::from_list(&list)?)
 }
 
 /// A key in one line.

@@ -2,21 +2,22 @@
 //! written over.
 
 use std::{
-    fs, io,
+    fs,
+    io::{self, Read},
     path::{Path, PathBuf},
 };
 
-use frost_wasm_core::{
-    kdf::KdfParams,
-    kit::{KitError, RecoveryKit},
-    secret::SecretString,
-    share::KeyShare,
+use frost_wasm_core::{kdf::KdfParams, secret::SecretString, share::KeyShare};
+use passport_device::{
+    enrolment,
+    kit::{self, KitFile as Kit},
+    owner::OwnerKey,
 };
 
-use crate::{failure::Failure, home, owner::OwnerKey, platform};
+use crate::{failure::Failure, home, platform};
 
-/// Characters of the npub that name the file.
-const NAME_CHARS: usize = 16;
+/// Longest file that is read as a kit, in bytes.
+const FILE_MAX_BYTES: u64 = 64 * 1024;
 
 /// Where a kit will stand.
 #[derive(Debug)]
@@ -28,8 +29,7 @@ impl KitPath {
         let folder = folder.canonicalize().map_err(|_| {
             Failure::Usage(format!("The folder for the recovery kit, {}, is not there.", folder.display()))
         })?;
-        let name: String = npub.chars().take(NAME_CHARS).collect();
-        let path = folder.join(format!("{name}.kit.json"));
+        let path = folder.join(kit::file_name(npub));
         if path.symlink_metadata().is_ok() {
             return Err(exists(&path));
         }
@@ -43,15 +43,14 @@ impl KitPath {
         owner: &OwnerKey,
         share: &KeyShare,
     ) -> Result<KitFile, Failure> {
-        let passphrase = passphrase.expose_secret();
         let mut rng = platform::rng();
-        let kdf = KdfParams::fresh(&mut rng);
-        let secret = owner.expose_secret();
-        let kit = RecoveryKit::create(passphrase, &secret, share, kdf, &mut rng).map_err(not_made)?;
-        let mut bytes = serde_json::to_vec_pretty(&kit)
-            .map_err(|_| Failure::stopped("kit_not_made", "The recovery kit could not be written."))?;
-        bytes.push(b'\n');
-        home::create_private(&self.0, &bytes).map_err(|error| match error.kind() {
+        let stretched = enrolment::stretch(passphrase.expose_secret(), &KdfParams::fresh(&mut rng))?;
+        self.keep(&Kit::make(&stretched, owner, share, &mut rng)?, passphrase, owner)
+    }
+
+    /// Writes a kit that was made, and proves that it opens.
+    pub(crate) fn keep(self, kit: &Kit, passphrase: &SecretString, owner: &OwnerKey) -> Result<KitFile, Failure> {
+        home::create_private(&self.0, kit.to_text()?.as_bytes()).map_err(|error| match error.kind() {
             io::ErrorKind::AlreadyExists => exists(&self.0),
             _ => Failure::stopped("kit_not_written", format!("Could not write {}: {error}.", self.0.display())),
         })?;
@@ -59,6 +58,15 @@ impl KitPath {
         file.check(passphrase, owner).inspect_err(|_| file.discard())?;
         Ok(file)
     }
+}
+
+/// Reads a kit that a person names.
+pub(crate) fn read(path: &Path) -> Result<Kit, Failure> {
+    let unreadable =
+        |error: io::Error| Failure::stopped("kit_unreadable", format!("Could not read {}: {error}.", path.display()));
+    let mut text = String::new();
+    fs::File::open(path).and_then(|file| file.take(FILE_MAX_BYTES).read_to_string(&mut text)).map_err(unreadable)?;
+    Ok(Kit::parse(&text)?)
 }
 
 /// A kit that stands on the disk.
@@ -77,17 +85,16 @@ impl KitFile {
         let _ = fs::remove_file(&self.0);
     }
 
-    fn check(&self, passphrase: &str, owner: &OwnerKey) -> Result<(), Failure> {
+    fn check(&self, passphrase: &SecretString, owner: &OwnerKey) -> Result<(), Failure> {
         let damaged = || {
             Failure::stopped(
                 "kit_damaged",
                 "The recovery kit does not read back as it was written. Is the disk full or broken?",
             )
         };
-        let bytes = fs::read(&self.0).map_err(|_| damaged())?;
-        let kit: RecoveryKit = serde_json::from_slice(&bytes).map_err(|_| damaged())?;
-        let (secret, _share) = kit.open(passphrase).map_err(|_| damaged())?;
-        if secret.ct_eq(&owner.expose_secret()) { Ok(()) } else { Err(damaged()) }
+        let kit = read(&self.0).map_err(|_| damaged())?;
+        let opened = kit.stretch(passphrase.expose_secret()).and_then(|key| kit.open(&key)).map_err(|_| damaged())?;
+        if opened.owner.public_key() == owner.public_key() { Ok(()) } else { Err(damaged()) }
     }
 }
 
@@ -100,10 +107,6 @@ fn exists(path: &Path) -> Failure {
             path.display()
         ),
     )
-}
-
-fn not_made(error: KitError) -> Failure {
-    Failure::stopped("kit_not_made", format!("The recovery kit was not made: {error}."))
 }
 
 #[cfg(test)]
@@ -130,14 +133,15 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let npub = "npub1sn0wdenkukak0d9dfczzeacvhkrgz92ak56egt7vdgzn8pv2wfqqhrjdv9";
         let passphrase = SecretString::from("correct horse".to_owned());
-        let (owner, share) = (OwnerKey::fresh(), share());
+        let (owner, share) = (OwnerKey::fresh(&mut platform::rng()), share());
         let early = KitPath::choose(folder.path(), npub).unwrap();
         let late = KitPath::choose(folder.path(), npub).unwrap();
         let file = early.write(&passphrase, &owner, &share).unwrap();
         assert!(file.path().ends_with("npub1sn0wdenkuka.kit.json"));
         let bytes = fs::read(file.path()).unwrap();
-        let kit: RecoveryKit = serde_json::from_slice(&bytes).unwrap();
-        assert!(kit.open("correct horse").unwrap().0.ct_eq(&owner.expose_secret()));
+        let kit = read(file.path()).unwrap();
+        let opened = kit.open(&kit.stretch("correct horse").unwrap()).unwrap();
+        assert_eq!(opened.owner.public_key(), owner.public_key());
 
         // Another process was faster between the look and the write.
         let failure = late.write(&passphrase, &owner, &share).unwrap_err();

@@ -76,6 +76,13 @@ pub(crate) fn usage(text: &str) -> ExitCode {
     ExitCode::from(2)
 }
 
+/// Asks something on the terminal.
+pub(crate) fn question(text: &str) {
+    let mut out = io::stderr().lock();
+    // Nobody is left to ask when standard error is gone; standard input then ends, too.
+    let _ = write!(out, "{text}").and_then(|()| out.flush());
+}
+
 /// The text without control characters and without those that change the direction of writing.
 pub(crate) fn plain(text: &str) -> String {
     let is_harmful = |c: char| {

@@ -1,26 +1,11 @@
-//! The owner key: made on this device at registration, the only authority over the account's groups.
-//!
-//! It exists in the clear only while a command that signs runs. On the server and in this device's files it is
-//! sealed under the password.
+//! The owner key as this device's files have it: sealed under the password, open only while a command signs.
 
-use bunker_core::{
-    event::Event,
-    keys::{PublicKey, TransportSecret},
-    statement::{Statement, Verb},
-};
-use frost_wasm_core::{
-    group::GroupId,
-    kdf::KdfParams,
-    login::{LoginError, LoginKeys},
-    point::XOnlyKey,
-    secret::{Secret32, SecretString},
-};
+use bunker_core::keys::PublicKey;
+use frost_wasm_core::{kdf::KdfParams, login::LoginKeys, secret::SecretString};
+use passport_device::{enrolment, owner::OwnerKey};
 use serde::{Deserialize, Serialize};
 
-use crate::{failure::Failure, platform};
-
-/// The owner key in the clear. An ordinary BIP-340 key, signed with as such.
-pub(crate) struct OwnerKey(TransportSecret);
+use crate::failure::Failure;
 
 /// The owner key as files and the server have it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -33,46 +18,19 @@ pub(crate) struct SealedOwner {
     pub(crate) kdf: KdfParams,
 }
 
-impl OwnerKey {
-    /// Makes one.
-    pub(crate) fn fresh() -> Self {
-        Self(TransportSecret::random(&mut platform::rng()))
-    }
-
-    /// The public key.
-    pub(crate) fn public_key(&self) -> PublicKey {
-        self.0.public_key()
-    }
-
-    /// The secret, for the recovery kit and the sealed blob.
-    pub(crate) fn expose_secret(&self) -> Secret32 {
-        self.0.expose_secret()
-    }
-
-    /// Seals it under a password's keys.
-    pub(crate) fn seal(&self, keys: &LoginKeys, kdf: KdfParams) -> Result<SealedOwner, Failure> {
-        let blob = keys
-            .seal_owner_blob(&self.expose_secret(), &mut platform::rng())
-            .map_err(|error| Failure::stopped("owner_key_unsealable", format!("{error}.")))?;
-        Ok(SealedOwner { pubkey: self.public_key(), blob: Some(blob), kdf })
-    }
-
-    /// Signs what the owner says about a group. What no holder would accept is refused here already.
-    pub(crate) fn sign(&self, group: GroupId, seq: u64, verb: &Verb) -> Result<Event, Failure> {
-        let unacceptable = |why: String| Failure::stopped("statement_unacceptable", format!("Cannot be: {why}."));
-        let event = Statement::template(group, seq, verb, platform::now_s())
-            .sign_with(&self.0, &mut platform::rng())
-            .map_err(|error| unacceptable(error.to_string()))?;
-        let checked = Statement::verify(event).map_err(|error| unacceptable(error.to_string()))?;
-        Ok(checked.event().clone())
-    }
+/// What the password opens.
+pub(crate) struct Unlocked {
+    /// The owner key in the clear.
+    pub(crate) owner: OwnerKey,
+    /// What the password gives.
+    pub(crate) keys: LoginKeys,
 }
 
 impl SealedOwner {
     /// Opens it with the password: about half a second and 128 MiB.
-    pub(crate) fn unlock(&self, password: &SecretString) -> Result<OwnerKey, Failure> {
+    pub(crate) fn unlock(&self, password: &SecretString) -> Result<Unlocked, Failure> {
         let keys = derive(password, &self.kdf)?;
-        self.open(&keys)
+        Ok(Unlocked { owner: self.open(&keys)?, keys })
     }
 
     /// Opens it with a password's keys.
@@ -83,24 +41,16 @@ impl SealedOwner {
                 "This account's owner key is not kept on the server, so this device can't sign for it.",
             )
         })?;
-        let owner = XOnlyKey::from_bytes(*self.pubkey.as_bytes());
-        let secret = keys.open_owner_blob(&owner, blob).map_err(|error| match error {
-            LoginError::DoesNotOpen => {
+        OwnerKey::open(&self.pubkey, blob, keys.blob_key()).map_err(|failure| match failure.code() {
+            "blob_does_not_open" => {
                 Failure::stopped("wrong_password", "The owner key does not open. Is the password right?")
             }
-            LoginError::Kdf(_) | LoginError::UnknownVersion(_) | LoginError::Malformed | LoginError::NotAKey => {
-                Failure::stopped("owner_key_damaged", format!("{error}."))
-            }
-        })?;
-        TransportSecret::from_secret(&secret)
-            .map(OwnerKey)
-            .map_err(|error| Failure::stopped("owner_key_damaged", format!("{error}.")))
+            _ => failure.into(),
+        })
     }
 }
 
 /// What a password gives, at a cost within the bounds that the core sets.
 pub(crate) fn derive(password: &SecretString, kdf: &KdfParams) -> Result<LoginKeys, Failure> {
-    LoginKeys::derive(password.expose_secret(), kdf).map_err(|error| {
-        Failure::stopped("kdf_refused", format!("The password can't be used as the server asks: {error}."))
-    })
+    Ok(enrolment::keys(&enrolment::stretch(password.expose_secret(), kdf)?)?)
 }

@@ -1,8 +1,16 @@
 //! The clock and the randomness of this device, and nothing else.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use rand_core::{CryptoRng, OsRng, RngCore};
+
+/// What this device is called in the account's list of sessions.
+pub(crate) const DEVICE: &str = match std::env::consts::OS.as_bytes() {
+    b"linux" => "Command line on Linux",
+    b"macos" => "Command line on macOS",
+    b"windows" => "Command line on Windows",
+    _ => "Command line",
+};
 
 /// Unix seconds.
 #[allow(clippy::disallowed_methods)] // The one place that reads the clock.
@@ -14,6 +22,11 @@ pub(crate) fn now_s() -> u64 {
 /// The operating system's generator.
 pub(crate) fn rng() -> impl RngCore + CryptoRng {
     OsRng
+}
+
+/// Waits.
+pub(crate) fn pause(duration: Duration) {
+    std::thread::sleep(duration);
 }
 
 /// Fresh random bytes.

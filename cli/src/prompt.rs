@@ -4,12 +4,15 @@
 
 use std::io::{self, IsTerminal, Read};
 
-use bunker_core::{keys::TransportSecret, nip19};
 use frost_wasm_core::secret::{Secret32, SecretString};
+use passport_device::{
+    password,
+    secret_key::{self, GivenKey},
+};
 use rand_core::RngCore;
 use zeroize::Zeroizing;
 
-use crate::{failure::Failure, platform};
+use crate::{failure::Failure, output, platform};
 
 /// Holds the account's password.
 pub(crate) const PASSWORD: Wanted = Wanted { variable: "PASSPORT_PASSWORD", name: "password" };
@@ -17,10 +20,17 @@ pub(crate) const PASSWORD: Wanted = Wanted { variable: "PASSPORT_PASSWORD", name
 /// Holds the recovery kit's passphrase.
 pub(crate) const KIT_PASSPHRASE: Wanted = Wanted { variable: "PASSPORT_KIT_PASSPHRASE", name: "kit passphrase" };
 
-/// Fewest characters of a new password or passphrase (NIST SP 800-63B).
-const NEW_MIN_CHARS: usize = 8;
+/// Holds the password that is to follow the account's present one.
+pub(crate) const NEW_PASSWORD: Wanted = Wanted { variable: "PASSPORT_NEW_PASSWORD", name: "password" };
 
-/// Bytes read from standard input for a key: an nsec has 63.
+/// Holds the passphrase that is to follow the kit's present one.
+pub(crate) const NEW_KIT_PASSPHRASE: Wanted =
+    Wanted { variable: "PASSPORT_NEW_KIT_PASSPHRASE", name: "kit passphrase" };
+
+/// Holds the password of an encrypted key (ncryptsec).
+pub(crate) const KEY_PASSWORD: Wanted = Wanted { variable: "PASSPORT_KEY_PASSWORD", name: "password" };
+
+/// Bytes read from standard input for a key: an ncryptsec has 162.
 const KEY_INPUT_MAX_BYTES: u64 = 4096;
 
 /// Characters of made passphrases: none that look alike, 32 so that each is worth five bits.
@@ -57,13 +67,13 @@ impl Wanted {
         }
     }
 
-    /// A secret that is being chosen: long enough, and typed twice.
+    /// A secret that is being chosen: none that is tried first, and typed twice.
     pub(crate) fn choose(&self, whose: &str) -> Result<SecretString, Failure> {
         if let Some(secret) = self.in_environment()? {
-            return self.long_enough(secret);
+            return self.strong(secret, Some(whose));
         }
         let first = self.prompt(&format!("New {} for {whose}: ", self.name))?;
-        let first = self.long_enough(first)?;
+        let first = self.strong(first, Some(whose))?;
         let second = self.prompt(&format!("The same {} again: ", self.name))?;
         if first.expose_secret() == second.expose_secret() {
             Ok(first)
@@ -75,19 +85,15 @@ impl Wanted {
     /// What the environment says, else a new random one; `true` when it was made here.
     pub(crate) fn choose_or_make(&self) -> Result<(SecretString, bool), Failure> {
         match self.in_environment()? {
-            Some(secret) => Ok((self.long_enough(secret)?, false)),
+            Some(secret) => Ok((self.strong(secret, None)?, false)),
             None => Ok((make(), true)),
         }
     }
 
-    fn long_enough(&self, secret: SecretString) -> Result<SecretString, Failure> {
-        if secret.expose_secret().chars().count() >= NEW_MIN_CHARS {
-            Ok(secret)
-        } else {
-            Err(Failure::stopped(
-                "too_short",
-                format!("Choose a {} of at least {NEW_MIN_CHARS} characters.", self.name),
-            ))
+    fn strong(&self, secret: SecretString, whose: Option<&str>) -> Result<SecretString, Failure> {
+        match password::check_secret(&secret, whose) {
+            Ok(()) => Ok(secret),
+            Err(weak) => Err(Failure::stopped("weak_password", format!("Choose another {}. {weak}", self.name))),
         }
     }
 
@@ -107,45 +113,46 @@ pub(crate) fn secret_key() -> Result<Secret32, Failure> {
     let stdin = io::stdin();
     let unreadable = |_| Failure::stopped("key_unreadable", "Standard input could not be read.");
     let text = if stdin.is_terminal() {
-        rpassword::prompt_password("Secret key (nsec1… or 64 hex characters): ")
+        rpassword::prompt_password("Secret key (nsec1…, ncryptsec1… or 64 hex characters): ")
             .map(Zeroizing::new)
             .map_err(unreadable)?
     } else {
         // All the room at once, so that growing leaves no copy behind.
         let mut bytes = Zeroizing::new(Vec::with_capacity(KEY_INPUT_MAX_BYTES as usize));
         stdin.lock().take(KEY_INPUT_MAX_BYTES).read_to_end(&mut bytes).map_err(unreadable)?;
-        let text = std::str::from_utf8(&bytes).map_err(|_| no_key("It is no text."))?;
+        let text = std::str::from_utf8(&bytes).map_err(|_| {
+            Failure::stopped("not_a_secret_key", "This is no secret key: it is no text. Give it on standard input.")
+        })?;
         Zeroizing::new(text.to_owned())
     };
-    parse_secret_key(text.trim())
+    match GivenKey::parse(&text)? {
+        GivenKey::Plain(secret, _) => Ok(secret),
+        GivenKey::Encrypted(key) => {
+            let password = KEY_PASSWORD.ask("the encrypted key")?;
+            Ok(secret_key::open(&key, &secret_key::stretch(&key, password.expose_secret())?)?)
+        }
+    }
 }
 
-fn parse_secret_key(text: &str) -> Result<Secret32, Failure> {
-    if text.is_empty() {
-        return Err(no_key("Standard input was empty."));
+/// What a person chooses out of a few letters; `None` when standard input has ended.
+pub(crate) fn choice(letters: &str) -> Result<Option<char>, Failure> {
+    let mut line = String::new();
+    loop {
+        line.clear();
+        let read = io::stdin()
+            .read_line(&mut line)
+            .map_err(|_| Failure::stopped("answer_unreadable", "Standard input could not be read."))?;
+        if read == 0 {
+            return Ok(None);
+        }
+        let mut typed = line.trim().chars().flat_map(char::to_lowercase);
+        if let (Some(letter), None) = (typed.next(), typed.next())
+            && letters.contains(letter)
+        {
+            return Ok(Some(letter));
+        }
+        output::question(&format!("Type one of {letters}: "));
     }
-    if text.starts_with("npub1") {
-        return Err(no_key("An npub is a public key; nothing can be signed with it."));
-    }
-    if text.starts_with("ncryptsec1") {
-        return Err(no_key(
-            "An ncryptsec is encrypted with a password: decrypt it first with the program that made it.",
-        ));
-    }
-    if text.starts_with("nsec1") {
-        return nip19::decode_nsec(text).map_err(|error| no_key(&format!("The {error}.")));
-    }
-    let secret =
-        Secret32::from_hex(text).map_err(|_| no_key("It is neither an nsec nor 64 lowercase hex characters."))?;
-    TransportSecret::from_secret(&secret).map_err(|_| no_key("The number is out of range for a key."))?;
-    Ok(secret)
-}
-
-fn no_key(why: &str) -> Failure {
-    Failure::stopped(
-        "not_a_secret_key",
-        format!("This is no secret key. {why} Give one nsec1… or 64 hex characters on standard input."),
-    )
 }
 
 fn make() -> SecretString {
@@ -172,37 +179,6 @@ fn capitalised(text: &str) -> String {
 mod tests {
     use super::*;
 
-    const NSEC: &str = "nsec1vl029mgpspedva04g90vltkh6fvh240zqtv9k0t9af8935ke9laqsnlfe5";
-    const HEX: &str = "67dea2ed018072d675f5415ecfaed7d2597555e202d85b3d65ea4e58d2d92ffa";
-
-    #[test]
-    fn an_nsec_and_its_hex_are_the_same_key() {
-        let of = |text| parse_secret_key(text).unwrap().to_hex();
-        assert_eq!(of(NSEC).expose_secret(), HEX);
-        assert_eq!(of(HEX).expose_secret(), HEX);
-    }
-
-    #[test]
-    fn what_is_no_secret_key_is_refused_without_being_repeated() {
-        let order = "fffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141";
-        for text in [
-            "",
-            "hunter2-hunter2",
-            &HEX[1..],
-            &HEX.to_uppercase(),
-            &format!("{NSEC} {NSEC}"),
-            &NSEC[..62],
-            &"0".repeat(64),
-            order,
-            "npub1sn0wdenkukak0d9dfczzeacvhkrgz92ak56egt7vdgzn8pv2wfqqhrjdv9",
-            "ncryptsec1qgg9947rlpvqu76pj5ecreduf9jxhselq2nae2kghhvd5g7dgjtcxfqtd67p9",
-        ] {
-            let failure = parse_secret_key(text).unwrap_err();
-            assert_eq!(failure.code(), "not_a_secret_key");
-            assert!(text.is_empty() || !failure.to_string().contains(text), "{failure}");
-        }
-    }
-
     #[test]
     fn made_passphrases_are_long_and_differ() {
         let (one, two) = (make(), make());
@@ -211,8 +187,14 @@ mod tests {
     }
 
     #[test]
-    fn a_short_new_password_is_refused() {
-        let short = PASSWORD.long_enough(SecretString::from("seven77".to_owned()));
-        assert_eq!(short.unwrap_err().code(), "too_short");
+    fn a_new_password_that_is_tried_first_is_refused() {
+        let refused = |text: &str| {
+            let chosen = PASSWORD.strong(SecretString::from(text.to_owned()), Some("alice"));
+            chosen.map(drop).map_err(|failure| failure.code().to_owned())
+        };
+        for text in ["seven77", "password123", "alice-alice"] {
+            assert_eq!(refused(text), Err("weak_password".to_owned()), "{text}");
+        }
+        assert_eq!(refused(make().expose_secret()), Ok(()));
     }
 }

@@ -36,6 +36,8 @@ pub(crate) enum Method {
     Get,
     /// Makes.
     Post,
+    /// Changes.
+    Patch,
     /// Ends.
     Delete,
 }
@@ -160,6 +162,8 @@ impl Server {
             (Method::Get, _) => dressed(self.agent.get(&url), call).call(),
             (Method::Post, Some(body)) => dressed(self.agent.post(&url), call).send(body.as_slice()),
             (Method::Post, None) => dressed(self.agent.post(&url), call).send_empty(),
+            (Method::Patch, Some(body)) => dressed(self.agent.patch(&url), call).send(body.as_slice()),
+            (Method::Patch, None) => dressed(self.agent.patch(&url), call).send_empty(),
             (Method::Delete, Some(body)) => {
                 dressed(self.agent.delete(&url), call).force_send_body().send(body.as_slice())
             }

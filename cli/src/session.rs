@@ -12,10 +12,10 @@ use serde::{Serialize, de::DeserializeOwned};
 use crate::{
     failure::Failure,
     home::Home,
-    owner::{OwnerKey, SealedOwner},
+    owner::{SealedOwner, Unlocked},
     platform, prompt,
     server::{Address, Call, Method, Server},
-    wire::{SignInReply, TokenReply, TokenRequest},
+    wire::{ReauthenticateRequest, SignInReply, TokenReply, TokenRequest},
 };
 pub(crate) use file::{KnownKey, SignIn, Tokens};
 
@@ -46,16 +46,23 @@ impl Session {
         keys: &LoginKeys,
         kdf: KdfParams,
     ) -> Result<Self, Failure> {
-        let request = TokenRequest { username, password: keys.login_secret().expose_secret() };
+        let before = file::read(&home)?;
+        let is_same = |it: &SignIn| it.server == *server.address() && it.username == username;
+        let device_token = before.as_ref().filter(|it| is_same(it)).and_then(|it| it.device_token.as_ref());
+        let request = TokenRequest {
+            username,
+            password: keys.login_secret().expose_secret(),
+            device: platform::DEVICE,
+            device_token: device_token.map(SecretString::expose_secret),
+        };
         let reply: SignInReply = server.ask(&Call::new(Method::Post, "/auth/token").json(&request)?)?;
         let owner = SealedOwner { pubkey: reply.owner_pubkey, blob: reply.owner_blob, kdf };
         if owner.blob.is_some() {
             owner.open(keys)?;
         }
-        let before = file::read(&home)?;
         let known = match before {
             Some(before) => {
-                let is_same = before.server == *server.address() && before.username == username;
+                let is_same = is_same(&before);
                 if is_same {
                     same_owner(&before, &owner)?;
                 }
@@ -69,6 +76,7 @@ impl Session {
                 server: server.address().clone(),
                 username: username.to_owned(),
                 owner: Some(owner),
+                device_token: Some(SecretString::from(reply.device_token)),
                 tokens: Some(tokens(reply.tokens)),
                 keys: known,
             },
@@ -94,8 +102,8 @@ impl Session {
         self.sign_in.owner.as_ref().map(|owner| owner.pubkey)
     }
 
-    /// The owner key, opened with the password that a person types or the environment has.
-    pub(crate) fn unlock_owner(&self) -> Result<OwnerKey, Failure> {
+    /// Opens the owner key with the password that a person types or the environment has.
+    pub(crate) fn unlock(&self) -> Result<Unlocked, Failure> {
         let owner = self.sign_in.owner.as_ref().ok_or_else(not_signed_in)?;
         let password = prompt::PASSWORD.ask(self.username())?;
         owner.unlock(&password)
@@ -120,6 +128,77 @@ impl Session {
             Err(failure) if failure.is_outcome_unknown() => attempt(),
             outcome => outcome,
         }
+    }
+
+    /// As [`Session::send`], where nothing is answered.
+    pub(crate) fn tell<B: Serialize>(&mut self, method: Method, path: &str, body: Option<&B>) -> Result<(), Failure> {
+        let mut attempt = || {
+            self.authorised(|server, token| {
+                let call = Call::new(method, path).token(token);
+                server.tell(&match body {
+                    Some(body) => call.json(body)?,
+                    None => call,
+                })
+            })
+        };
+        match attempt() {
+            Err(failure) if failure.is_outcome_unknown() => attempt(),
+            outcome => outcome,
+        }
+    }
+
+    /// As [`Session::tell`], for what must not be sent twice.
+    pub(crate) fn tell_once<B: Serialize>(&mut self, method: Method, path: &str, body: &B) -> Result<(), Failure> {
+        self.authorised(|server, token| server.tell(&Call::new(method, path).token(token).json(body)?))
+    }
+
+    /// Takes note that the server has ended this sign-in.
+    pub(crate) fn signed_out(&mut self) -> Result<(), Failure> {
+        self.sign_in.tokens = None;
+        if let Some(owner) = &mut self.sign_in.owner {
+            owner.blob = None;
+        }
+        self.keep()
+    }
+
+    /// Does what the server only lets somebody do who has just shown the password: shows it when it asks for it.
+    pub(crate) fn sensitive<T>(
+        &mut self,
+        keys: &LoginKeys,
+        mut ask: impl FnMut(&mut Self) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        match ask(self) {
+            Err(failure) if failure.code() == "reauthentication_required" => {
+                let shown = ReauthenticateRequest { password: keys.login_secret().expose_secret() };
+                self.tell(Method::Post, "/auth/reauthenticate", Some(&shown))?;
+                ask(self)
+            }
+            outcome => outcome,
+        }
+    }
+
+    /// Keeps the owner key as it is sealed under a new password.
+    pub(crate) fn reseal(&mut self, blob: String, kdf: KdfParams) -> Result<(), Failure> {
+        if let Some(owner) = &mut self.sign_in.owner {
+            owner.blob = Some(blob);
+            owner.kdf = kdf;
+        }
+        self.keep()
+    }
+
+    /// Forgets an account that is gone.
+    pub(crate) fn forget(mut self) -> Result<(), Failure> {
+        self.sign_in.tokens = None;
+        self.sign_in.owner = None;
+        self.sign_in.device_token = None;
+        self.sign_in.keys.clear();
+        self.keep()
+    }
+
+    /// Forgets a key that is gone.
+    pub(crate) fn forget_key(&mut self, group: &GroupId) -> Result<(), Failure> {
+        self.sign_in.keys.retain(|known| known.group != *group);
+        self.keep()
     }
 
     /// What this device knows about a key.
@@ -150,11 +229,7 @@ impl Session {
             Some(tokens) => self.server.tell(&Call::new(Method::Post, "/auth/logout").token(&tokens.refresh_token)),
             None => Ok(()),
         };
-        self.sign_in.tokens = None;
-        if let Some(owner) = &mut self.sign_in.owner {
-            owner.blob = None;
-        }
-        self.keep()?;
+        self.signed_out()?;
         match told {
             Ok(()) => Ok(true),
             // A token that the server does not take any more is as good as ended.

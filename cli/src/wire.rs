@@ -3,17 +3,17 @@
 
 use bunker_core::{
     audit::{AuditHead, AuditRecord},
-    event::Event,
+    event::{Event, Template},
     grant::ConnectionId,
-    keys::PublicKey,
+    keys::{EventId, PublicKey},
     nip46::ClientMetadata,
-    policy::Policy,
+    policy::{Permission, Policy},
 };
 use frost_wasm_core::{
-    group::{GroupId, GroupPublic, HolderIndex, HolderRole},
+    group::{GroupId, GroupPublic},
     kdf::KdfParams,
-    provision::ReceivingPublic,
 };
+use passport_device::split::SharePackages;
 use serde::{Deserialize, Serialize};
 
 /// `POST /auth/register`
@@ -29,6 +29,8 @@ pub(crate) struct RegisterRequest<'a> {
     pub(crate) owner_blob: &'a str,
     /// How the login secret is derived.
     pub(crate) kdf: KdfParams,
+    /// The owner key agrees to all of it.
+    pub(crate) proof: Event,
 }
 
 /// Answer to `POST /auth/register`
@@ -59,6 +61,113 @@ pub(crate) struct TokenRequest<'a> {
     pub(crate) username: &'a str,
     /// The login secret.
     pub(crate) password: &'a str,
+    /// What this device calls itself.
+    pub(crate) device: &'a str,
+    /// From an earlier sign-in of this device.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) device_token: Option<&'a str>,
+}
+
+/// `POST /auth/reauthenticate`
+#[derive(Serialize)]
+pub(crate) struct ReauthenticateRequest<'a> {
+    /// The login secret.
+    pub(crate) password: &'a str,
+}
+
+/// `POST /auth/password`
+#[derive(Serialize)]
+pub(crate) struct PasswordRequest<'a> {
+    /// The present login secret.
+    pub(crate) current: &'a str,
+    /// The new one.
+    pub(crate) password: &'a str,
+    /// The owner secret, sealed under the new password.
+    pub(crate) owner_blob: &'a str,
+    /// How the new login secret is derived.
+    pub(crate) kdf: KdfParams,
+}
+
+/// `POST /auth/recover/challenge`
+#[derive(Serialize)]
+pub(crate) struct ChallengeRequest {
+    /// The kit's owner key.
+    pub(crate) owner_pubkey: PublicKey,
+}
+
+/// Answer to `POST /auth/recover/challenge`
+#[derive(Deserialize)]
+pub(crate) struct ChallengeReply {
+    /// Goes into the proof.
+    pub(crate) challenge: String,
+}
+
+/// `POST /auth/recover`
+#[derive(Serialize)]
+pub(crate) struct RecoverRequest<'a> {
+    /// The kit's owner key.
+    pub(crate) owner_pubkey: PublicKey,
+    /// The server's challenge.
+    pub(crate) challenge: &'a str,
+    /// The new login secret.
+    pub(crate) password: &'a str,
+    /// The owner secret, sealed under the new password.
+    pub(crate) owner_blob: &'a str,
+    /// How the new login secret is derived.
+    pub(crate) kdf: KdfParams,
+    /// The owner key agrees to all of it.
+    pub(crate) proof: Event,
+}
+
+/// Answer to `POST /auth/recover`
+#[derive(Deserialize)]
+pub(crate) struct RecoverReply {
+    /// The account's name.
+    pub(crate) username: String,
+}
+
+/// Answer to `GET /auth/sessions`
+#[derive(Serialize, Deserialize)]
+pub(crate) struct SessionList {
+    /// Newest first.
+    pub(crate) sessions: Vec<SessionView>,
+}
+
+/// Where the account is signed in.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct SessionView {
+    /// Its id.
+    pub(crate) session: String,
+    /// What the device calls itself.
+    pub(crate) device: Option<String>,
+    /// Unix seconds.
+    pub(crate) created_at: u64,
+    /// Unix seconds.
+    pub(crate) last_used_at: u64,
+    /// True for this device's.
+    pub(crate) current: bool,
+}
+
+/// Answer to `GET /auth/passkeys`
+#[derive(Serialize, Deserialize)]
+pub(crate) struct PasskeyList {
+    /// All of the account's.
+    pub(crate) passkeys: Vec<PasskeyView>,
+}
+
+/// A passkey.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct PasskeyView {
+    /// Its id.
+    pub(crate) passkey: String,
+    /// The person's name for it.
+    pub(crate) label: String,
+    /// Unix seconds.
+    pub(crate) created_at: u64,
+    /// Unix seconds.
+    pub(crate) last_used_at: Option<u64>,
+    /// Whether it opens the owner key, too.
+    pub(crate) unlocks: bool,
 }
 
 /// Answer to `POST /auth/refresh`, and part of the one to `POST /auth/token`. Not `Debug`.
@@ -82,24 +191,8 @@ pub(crate) struct SignInReply {
     pub(crate) owner_pubkey: PublicKey,
     /// The owner secret, sealed under the password.
     pub(crate) owner_blob: Option<String>,
-}
-
-/// Answer to `GET /holders`
-#[derive(Deserialize)]
-pub(crate) struct HolderList {
-    /// The holders on the server.
-    pub(crate) holders: Vec<HolderEntry>,
-}
-
-/// A holder and its receiving key.
-#[derive(Deserialize)]
-pub(crate) struct HolderEntry {
-    /// Its role.
-    pub(crate) role: HolderRole,
-    /// Its FROST identifier.
-    pub(crate) index: HolderIndex,
-    /// Where to seal to.
-    pub(crate) receiving_key: ReceivingPublic,
+    /// For the next sign-in of this device.
+    pub(crate) device_token: String,
 }
 
 /// `POST /keys`
@@ -111,17 +204,6 @@ pub(crate) struct CreateKeyRequest<'a> {
     pub(crate) packages: &'a SharePackages,
     /// The person's name for the key.
     pub(crate) label: &'a str,
-}
-
-/// Each server-side holder's share, sealed to it.
-#[derive(Serialize)]
-pub(crate) struct SharePackages {
-    /// For the bunker.
-    #[serde(rename = "1")]
-    pub(crate) bunker: String,
-    /// For the cosigner.
-    #[serde(rename = "2")]
-    pub(crate) cosigner: String,
 }
 
 /// A key as the server lists it.
@@ -175,16 +257,16 @@ pub(crate) struct CreateConnectionReply {
     pub(crate) bunker_url: String,
 }
 
-/// `DELETE /keys/{group}/connections/{id}`
+/// Whatever the owner says about a key that exists.
 #[derive(Serialize)]
-pub(crate) struct RevokeRequest<'a> {
-    /// The `revoke` statement.
+pub(crate) struct OwnerStatement<'a> {
+    /// Signed.
     pub(crate) statement: &'a Event,
 }
 
-/// Answer to `DELETE /keys/{group}/connections/{id}`
+/// Answer to `PATCH` and `DELETE /keys/{group}/connections/{id}`
 #[derive(Serialize, Deserialize)]
-pub(crate) struct RevokeReply {
+pub(crate) struct ChangeReply {
     /// The connection.
     pub(crate) connection: ConnectionId,
     /// How it stands.
@@ -201,6 +283,8 @@ pub(crate) enum ConnectionStatus {
     Connected,
     /// The app ended it.
     LoggedOut,
+    /// The owner stopped it for a while.
+    Paused,
     /// The owner ended it.
     Revoked,
     /// Its time is over.
@@ -224,6 +308,12 @@ pub(crate) struct ConnectionView {
     pub(crate) client: Option<ClientMetadata>,
     /// What it may do.
     pub(crate) policy: Policy,
+    /// Whether the app is sent the address of the page to approve at.
+    #[serde(default = "yes")]
+    pub(crate) auth_url: bool,
+    /// What the owner allowed when approving.
+    #[serde(default)]
+    pub(crate) allowances: Vec<AllowanceView>,
     /// Unix seconds.
     pub(crate) created_at: u64,
     /// Unix seconds; none is without end.
@@ -232,6 +322,100 @@ pub(crate) struct ConnectionView {
     pub(crate) last_seen_at: Option<u64>,
     /// Requests that were answered.
     pub(crate) uses: u64,
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// Something that the owner allowed from then on when approving.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct AllowanceView {
+    /// The method.
+    pub(crate) method: Permission,
+    /// The kind, for `sign_event`.
+    pub(crate) kind: Option<u16>,
+    /// Unix seconds; none is always.
+    pub(crate) until: Option<u64>,
+}
+
+/// Answer to `GET /keys/{group}/requests`
+#[derive(Deserialize)]
+pub(crate) struct RequestList {
+    /// Oldest first.
+    pub(crate) requests: Vec<RequestView>,
+}
+
+/// A request that waits for the owner.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct RequestView {
+    /// The request event.
+    pub(crate) request: EventId,
+    /// The connection it came by.
+    pub(crate) connection: ConnectionId,
+    /// The person's name for the app.
+    pub(crate) label: String,
+    /// What the app says of itself.
+    pub(crate) client: Option<ClientMetadata>,
+    /// The method.
+    pub(crate) method: Permission,
+    /// The kind of the event to be signed.
+    pub(crate) kind: Option<u16>,
+    /// The other party of an encryption or decryption.
+    pub(crate) peer: Option<PublicKey>,
+    /// The event to be signed.
+    pub(crate) template: Option<Template>,
+    /// The text to be encrypted.
+    pub(crate) plaintext: Option<String>,
+    /// What is to be decrypted.
+    pub(crate) ciphertext: Option<String>,
+    /// Unix seconds.
+    pub(crate) held_at: u64,
+    /// Unix seconds.
+    pub(crate) expires_at: u64,
+}
+
+/// Answer to `POST /keys/{group}/requests/{request}/approve` and `…/deny`
+#[derive(Serialize, Deserialize)]
+pub(crate) struct DecideReply {
+    /// The request.
+    pub(crate) request: EventId,
+    /// `approved` or `denied`
+    pub(crate) status: String,
+}
+
+/// Answer to `POST` and `GET /keys/{group}/export`
+#[derive(Serialize, Deserialize)]
+pub(crate) struct ExportView {
+    /// How it stands.
+    pub(crate) state: ExportState,
+    /// When the holders release their shares, Unix seconds.
+    pub(crate) ready_at: Option<u64>,
+}
+
+/// How an export stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum ExportState {
+    /// None was asked for.
+    None,
+    /// Its delay is running.
+    Waiting,
+    /// The shares can be had.
+    Ready,
+}
+
+/// `POST /keys/{group}/export/release`
+#[derive(Serialize)]
+pub(crate) struct ReleaseRequest {}
+
+/// Answer to `POST /keys/{group}/export/release`. The packages are sealed to this device.
+#[derive(Deserialize)]
+pub(crate) struct ReleaseReply {
+    /// The owner's `export` statement.
+    pub(crate) statement: Event,
+    /// The shares.
+    pub(crate) packages: SharePackages,
 }
 
 /// Answer to `GET /keys/{group}/connections`

@@ -12,7 +12,7 @@ use std::{
 
 const NSEC: &str = "nsec1vl029mgpspedva04g90vltkh6fvh240zqtv9k0t9af8935ke9laqsnlfe5";
 const HEX: &str = "67dea2ed018072d675f5415ecfaed7d2597555e202d85b3d65ea4e58d2d92ffa";
-const PASSWORD: &str = "correct horse battery staple";
+const PASSWORD: &str = "incorrect donkey charger paperclip";
 const PASSPHRASE: &str = "a quite different passphrase";
 
 fn passport(home: &Path, args: &[&str], input: &str) -> Output {
@@ -111,6 +111,8 @@ fn the_password_does_not_leave_the_device() {
     assert_eq!(body["username"], "alice");
     assert_eq!(body["password"].as_str().unwrap().len(), 64);
     assert_eq!(body["kdf"]["log_n"], 17);
+    assert_eq!(body["proof"]["pubkey"], body["owner_pubkey"]);
+    assert!(body["proof"]["content"].as_str().unwrap().contains(&server));
 
     // What the server says is shown, and can't steer the terminal.
     assert_eq!(output.status.code(), Some(1));

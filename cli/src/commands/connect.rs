@@ -1,19 +1,22 @@
 //! `passport connect`: one app's connection, and its link.
 
-use bunker_core::{grant::ConnectionId, policy::Policy};
-use clap::Args;
+use bunker_core::{
+    grant::{ConnectionId, Terms},
+    policy::Policy,
+};
+use clap::{ArgGroup, Args};
 use frost_wasm_core::secret::SecretString;
+use passport_device::{connection::connection, owner::OwnerKey};
 use serde::Serialize;
 
 use crate::{
-    access::{self, Access},
+    access::{self, ACCESS_OPTIONS, Access},
     calendar::{Lifetime, Moment},
-    device::{self, Wish},
     failure::Failure,
     identity::{self, KeyName},
     output::{Output, plain},
-    owner::OwnerKey,
     platform,
+    saying::say_signed,
     server::Method,
     session::Session,
     wire::{CreateConnectionReply, CreateConnectionRequest, KeyView},
@@ -24,10 +27,11 @@ use crate::{
 /// The link is pasted into the app. The first app that uses it is bound to the connection; the link is then spent.
 /// The app may do what you say here, and nothing else.
 #[derive(Debug, Args)]
-#[command(after_help = "\
+#[command(group = ArgGroup::new("access").args(ACCESS_OPTIONS).required(true).multiple(true), after_help = "\
 Examples:
   passport connect --label Coracle --allow post-notes --expires 30d
   passport connect --label Inbox --allow post-notes,read-messages
+  passport connect --label Client --ask everything --allow post-notes
   passport connect --label Bot --kinds 1 --uses 10
   passport connect --label Blog --methods sign_event,get_public_key --kinds 30023")]
 pub(crate) struct Connect {
@@ -42,6 +46,9 @@ pub(crate) struct Connect {
     /// How often each of the allowances may be used; learning the public key is not counted
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     uses: Option<u32>,
+    /// When the app has to wait for you, don't send it the address of the page to approve at: it just waits
+    #[arg(long)]
+    no_auth_url: bool,
     #[command(flatten)]
     key: KeyName,
 }
@@ -67,64 +74,59 @@ pub(crate) struct Granted {
 impl Connect {
     /// Makes the connection.
     pub(crate) fn run(self, output: &Output) -> Result<(), Failure> {
-        let wish = Wish {
+        let terms = Terms {
             policy: self.access.policy(self.uses)?,
             expires_at: self.expires.map(|it| it.end_s(platform::now_s())),
             label: self.label,
+            auth_url: !self.no_auth_url,
         };
         let mut session = Session::resume()?;
         let key = self.key.one(&mut session)?;
-        let last_seq = identity::last_seq(&mut session, &key)?;
-        let owner = session.unlock_owner()?;
-        let granted = grant(&mut session, &key.group, last_seq, &owner, &wish)?;
-        show(&granted, &key, &wish, output)
+        let unlocked = session.unlock()?;
+        let granted = grant(&mut session, &key, &unlocked.owner, &terms)?;
+        show(&granted, &key, &terms, output)
     }
 }
 
 /// Grants a connection and gives its link.
-pub(crate) fn grant(
-    session: &mut Session,
-    group: &frost_wasm_core::group::GroupId,
-    last_seq: u64,
-    owner: &OwnerKey,
-    wish: &Wish,
-) -> Result<Granted, Failure> {
+pub(crate) fn grant(session: &mut Session, key: &KeyView, owner: &OwnerKey, terms: &Terms) -> Result<Granted, Failure> {
     let holders = identity::holders(session.server())?;
-    let made = device::connection(wish, *group, last_seq, owner, &holders)?;
-    let id = made.id;
-    let request = CreateConnectionRequest { statement: &made.statement, transport: &made.transport };
-    let path = format!("/keys/{group}/connections");
-    let reply: CreateConnectionReply = session.send(Method::Post, &path, &request)?;
-    if reply.connection != id {
+    let path = format!("/keys/{}/connections", key.group);
+    let make = |seq| Ok(connection(terms, key.group, seq, owner, &holders, platform::now_s(), &mut platform::rng())?);
+    let (made, reply) = say_signed(session, key, make, |session, made| {
+        let request = CreateConnectionRequest { statement: &made.statement, transport: &made.transport };
+        session.send::<_, CreateConnectionReply>(Method::Post, &path, &request)
+    })?;
+    if reply.connection != made.id {
         return Err(Failure::stopped(
             "connection_changed",
             "The server answered about another connection than the one made here. The link is not shown.",
         ));
     }
-    let link = made.link(&reply.bunker_url)?;
-    Ok(Granted { id, link })
+    let id = made.id;
+    Ok(Granted { id, link: made.link(&reply.bunker_url)? })
 }
 
-fn show(granted: &Granted, key: &KeyView, wish: &Wish, output: &Output) -> Result<(), Failure> {
+fn show(granted: &Granted, key: &KeyView, terms: &Terms, output: &Output) -> Result<(), Failure> {
     let result = Connected {
         connection: granted.id,
         npub: &key.npub,
-        label: &wish.label,
+        label: &terms.label,
         bunker_url: granted.link.expose_secret(),
-        policy: &wish.policy,
-        expires_at: wish.expires_at,
+        policy: &terms.policy,
+        expires_at: terms.expires_at,
     };
     output.note("Paste this link into the app. Whoever uses it first is connected, so show it to nobody else.");
     output.result(&result, || {
-        let end = wish
+        let end = terms
             .expires_at
             .map_or_else(|| "when you revoke it".to_owned(), |unix_s| format!("{} UTC", Moment { unix_s }));
         format!(
             "{}\n\n  app    {}\n  key    {}\n  may    {}\n  ends   {end}\n  id     {}",
             result.bunker_url,
-            plain(&wish.label),
+            plain(&terms.label),
             identity::line(key),
-            access::describe(&wish.policy),
+            access::describe(&terms.policy),
             granted.id,
         )
     })

@@ -9,15 +9,17 @@ use frost_wasm_core::{
     group::GroupId,
     secret::{Secret32, SecretString},
 };
+use passport_device::{
+    owner::OwnerKey,
+    split::{self, npub_of},
+};
 use serde::Serialize;
 
 use crate::{
-    device,
     failure::Failure,
     identity,
     kit::{KitFile, KitPath},
     output::{Output, plain},
-    owner::OwnerKey,
     platform, prompt,
     server::Method,
     session::{KnownKey, Session},
@@ -49,16 +51,16 @@ pub(crate) struct KeyOptions {
 /// A key that was made.
 #[derive(Serialize)]
 pub(crate) struct MadeKey {
-    pub(crate) group: GroupId,
+    group: GroupId,
     pub(crate) pubkey: PublicKey,
     pub(crate) npub: String,
     relay: String,
     label: String,
     /// Where the recovery kit is.
     pub(crate) recovery_kit: PathBuf,
-    /// Number of its last statement.
+    /// As the server has it.
     #[serde(skip)]
-    pub(crate) last_seq: u64,
+    pub(crate) view: KeyView,
 }
 
 impl Create {
@@ -73,16 +75,16 @@ impl Create {
 
 /// Splits a secret that came from wherever, asking for password and passphrase.
 pub(crate) fn make(session: &mut Session, secret: Secret32, options: &KeyOptions) -> Result<MadeKey, Failure> {
-    let npub = device::npub_of(&secret)?;
+    let npub = npub_of(&secret)?;
     let kit = KitPath::choose(&options.kit_dir, &npub)?;
-    let owner = session.unlock_owner()?;
+    let owner = session.unlock()?.owner;
     let passphrase = prompt::KIT_PASSPHRASE.choose(&npub)?;
-    split(session, secret, &owner, kit, &passphrase, &options.label)
+    create(session, secret, &owner, kit, &passphrase, &options.label)
 }
 
 /// Splits a secret. The kit stands before the server hears of the key: a key without its kit can't be recovered,
 /// a kit without its key is of no harm.
-pub(crate) fn split(
+pub(crate) fn create(
     session: &mut Session,
     secret: Secret32,
     owner: &OwnerKey,
@@ -91,13 +93,12 @@ pub(crate) fn split(
     label: &str,
 ) -> Result<MadeKey, Failure> {
     let holders = identity::holders(session.server())?;
-    let key = device::split(secret, owner, &holders)?;
+    let key = split::split(secret, owner, &holders, platform::now_s(), &mut platform::rng())?;
     let kit = kit.write(passphrase, owner, &key.recovery)?;
     let request = CreateKeyRequest { statement: &key.statement, packages: &key.packages, label };
-    let created: Created =
-        session.send(Method::Post, "/keys", &request).map_err(|failure| not_created(failure, &kit))?;
+    let view: KeyView = session.send(Method::Post, "/keys", &request).map_err(|failure| not_created(failure, &kit))?;
     let pubkey = PublicKey::from_bytes(*key.public.pubkey.as_bytes());
-    if created.key.group != key.public.group || created.key.pubkey != pubkey {
+    if view.group != key.public.group || view.pubkey != pubkey {
         return Err(Failure::stopped(
             "key_changed",
             "The server answered about another key than the one it was sent. Do not use this server.",
@@ -109,10 +110,10 @@ pub(crate) fn split(
         group: key.public.group,
         pubkey,
         npub,
-        relay: created.key.relay,
-        label: created.key.label,
+        relay: view.relay.clone(),
+        label: view.label.clone(),
         recovery_kit: kit.path().to_owned(),
-        last_seq: created.sequence,
+        view,
     })
 }
 
@@ -135,13 +136,6 @@ fn keep_the_kit(path: &Path) -> String {
          Nobody can make either again.",
         path.file_name().unwrap_or(path.as_os_str()).display()
     )
-}
-
-#[derive(serde::Deserialize)]
-struct Created {
-    #[serde(flatten)]
-    key: KeyView,
-    sequence: u64,
 }
 
 fn not_created(failure: Failure, kit: &KitFile) -> Failure {

@@ -7,8 +7,8 @@ use crate::{failure::Failure, output::Output, prompt, session::Session};
 
 /// Split a key you have; it is read from standard input.
 ///
-/// The key, an nsec or 64 hex characters, is never an argument, where other programs could see it; on a terminal it
-/// is asked for without echo. It never leaves this device whole. It stays as valid as before: once the recovery kit
+/// The key, an nsec, an ncryptsec or 64 hex characters, is never an argument, where other programs could see it; on a
+/// terminal it is asked for without echo, as is the password of an ncryptsec. It never leaves this device whole. It stays as valid as before: once the recovery kit
 /// is safe, remove the copies you no longer need.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  passport key import < nsec.txt")]

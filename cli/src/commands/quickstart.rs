@@ -2,9 +2,10 @@
 
 use std::path::PathBuf;
 
-use bunker_core::{keys::PublicKey, policy::Policy};
+use bunker_core::{grant::Terms, keys::PublicKey, policy::Policy};
 use clap::Args;
 use frost_wasm_core::{frost::keygen, secret::SecretString};
+use passport_device::split::npub_of;
 use serde::Serialize;
 
 use super::{
@@ -13,7 +14,6 @@ use super::{
     register,
 };
 use crate::{
-    device::{self, Wish},
     failure::Failure,
     home::Home,
     kit::KitPath,
@@ -41,7 +41,7 @@ pub(crate) struct Quickstart {
     /// The server, such as http://127.0.0.1:8787
     #[arg(long, value_name = "URL", env = "PASSPORT_SERVER")]
     server: Address,
-    /// Split a key you have instead of a new one: an nsec or 64 hex characters from standard input
+    /// Split a key you have instead of a new one: an nsec, an ncryptsec or 64 hex characters from standard input
     #[arg(long)]
     import: bool,
     /// The folder for the recovery kit
@@ -62,7 +62,7 @@ impl Quickstart {
     /// Makes all of it.
     pub(crate) fn run(self, output: &Output) -> Result<(), Failure> {
         let secret = if self.import { prompt::secret_key()? } else { keygen::fresh_secret(&mut platform::rng()) };
-        let kit = KitPath::choose(&self.kit_dir, &device::npub_of(&secret)?)?;
+        let kit = KitPath::choose(&self.kit_dir, &npub_of(&secret)?)?;
         let (password, is_password_made) = prompt::PASSWORD.choose_or_make()?;
         let (passphrase, is_passphrase_made) = prompt::KIT_PASSPHRASE.choose_or_make()?;
         let home = Home::find()?;
@@ -84,11 +84,12 @@ impl Quickstart {
         if is_passphrase_made {
             tell_once(output, "Passphrase of the recovery kit", &passphrase);
         }
-        let made: MadeKey = key_create::split(&mut session, secret, &owner, kit, &passphrase, "Quickstart")?;
+        let made: MadeKey = key_create::create(&mut session, secret, &owner, kit, &passphrase, "Quickstart")?;
 
         output.note("Making a connection that allows everything …");
-        let wish = Wish { label: "Quickstart".into(), policy: Policy::everything(), expires_at: None };
-        let granted = connect::grant(&mut session, &made.group, made.last_seq, &owner, &wish)?;
+        let terms =
+            Terms { label: "Quickstart".into(), policy: Policy::everything(), expires_at: None, auth_url: true };
+        let granted = connect::grant(&mut session, &made.view, &owner, &terms)?;
         let ready = Ready {
             username: session.username(),
             npub: &made.npub,

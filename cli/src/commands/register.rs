@@ -2,13 +2,16 @@
 
 use clap::Args;
 use frost_wasm_core::{kdf::KdfParams, secret::SecretString};
+use passport_device::{
+    enrolment::{self, Credentials},
+    owner::OwnerKey,
+};
 use serde::Serialize;
 
 use crate::{
     failure::Failure,
     home::Home,
     output::Output,
-    owner::{self, OwnerKey},
     platform, prompt,
     server::{Address, Call, Method, Server},
     session::Session,
@@ -64,20 +67,22 @@ pub(crate) fn account(
     username: &str,
     password: &SecretString,
 ) -> Result<(Session, OwnerKey), Failure> {
-    let kdf = KdfParams::fresh(&mut platform::rng());
-    let keys = owner::derive(password, &kdf)?;
-    let owner = OwnerKey::fresh();
-    let sealed = owner.seal(&keys, kdf)?;
+    let mut rng = platform::rng();
+    let stretched = enrolment::stretch(password.expose_secret(), &KdfParams::fresh(&mut rng))?;
+    let owner = OwnerKey::fresh(&mut rng);
+    let made = Credentials::new(&stretched, &owner, &mut rng)?;
+    let origin = server.address().to_string();
     let request = RegisterRequest {
         username,
-        password: keys.login_secret().expose_secret(),
-        owner_pubkey: sealed.pubkey,
-        owner_blob: sealed.blob.as_deref().unwrap_or_default(),
-        kdf,
+        password: made.login_secret().expose_secret(),
+        owner_pubkey: owner.public_key(),
+        owner_blob: &made.owner_blob,
+        kdf: made.kdf,
+        proof: made.register_proof(&owner, &origin, username, platform::now_s(), &mut rng)?,
     };
     let call = Call::new(Method::Post, "/auth/register").json(&request)?;
     let reply: RegisterReply = server.ask(&call)?;
-    let session = Session::open(home, server, &reply.username, &keys, kdf)?;
+    let session = Session::open(home, server, &reply.username, &made.keys, made.kdf)?;
     if session.owner_pubkey() == Some(owner.public_key()) {
         Ok((session, owner))
     } else {

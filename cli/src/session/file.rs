@@ -20,6 +20,8 @@ pub(crate) struct SignIn {
     pub(crate) username: String,
     /// The owner key; without its sealed secret after signing out.
     pub(crate) owner: Option<SealedOwner>,
+    /// Tells the server that this device was signed in to the account before. Opens nothing.
+    pub(crate) device_token: Option<SecretString>,
     /// None after signing out.
     pub(crate) tokens: Option<Tokens>,
     /// The keys this device has seen.
@@ -59,6 +61,8 @@ struct Stored<'a> {
     server: String,
     username: String,
     owner: Option<SealedOwner>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    device_token: Option<Cow<'a, str>>,
     tokens: Option<StoredTokens<'a>>,
     keys: Vec<KnownKey>,
 }
@@ -98,6 +102,7 @@ pub(super) fn read(home: &Home) -> Result<Option<SignIn>, Failure> {
         server: stored.server.parse().map_err(|_| damaged())?,
         username: stored.username,
         owner: stored.owner,
+        device_token: stored.device_token.map(secret),
         tokens: stored.tokens.map(|tokens| Tokens {
             access_token: secret(tokens.access_token),
             access_expires_at_s: tokens.access_expires_at,
@@ -114,6 +119,7 @@ pub(super) fn write(home: &Home, sign_in: &SignIn) -> Result<(), Failure> {
         server: sign_in.server.to_string(),
         username: sign_in.username.clone(),
         owner: sign_in.owner.clone(),
+        device_token: sign_in.device_token.as_ref().map(|token| token.expose_secret().into()),
         tokens: sign_in.tokens.as_ref().map(|tokens| StoredTokens {
             access_token: tokens.access_token.expose_secret().into(),
             access_expires_at: tokens.access_expires_at_s,
@@ -136,6 +142,7 @@ mod tests {
             server: "https://passport.example".parse().unwrap(),
             username: "alice".into(),
             owner: None,
+            device_token: Some(SecretString::from("device".to_owned())),
             tokens: Some(Tokens {
                 access_token: SecretString::from("access".to_owned()),
                 access_expires_at_s: 7,
@@ -157,10 +164,21 @@ mod tests {
         write(&home, &sign_in()).unwrap();
         let read = read(&home).unwrap().unwrap();
         assert_eq!(read.username, "alice");
+        assert_eq!(read.device_token.unwrap().expose_secret(), "device");
         assert_eq!(read.keys, sign_in().keys);
         let tokens = read.tokens.unwrap();
         assert_eq!(tokens.refresh_token.expose_secret(), "refresh");
         assert_eq!(tokens.access_expires_at_s, 7);
+    }
+
+    #[test]
+    fn a_file_without_a_device_token_is_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let home = Home::at(folder.path());
+        let text =
+            br#"{"v":1,"server":"https://passport.example","username":"alice","owner":null,"tokens":null,"keys":[]}"#;
+        home.replace(NAME, text).unwrap();
+        assert!(read(&home).unwrap().unwrap().device_token.is_none());
     }
 
     #[test]
