@@ -99,7 +99,7 @@ suite("terms and rules are the same thing", () => {
   test("there and back, for every method and kind", () => {
     const next = random(7);
     const effect = () => effects[Math.floor(next() / 1000) % 3] ?? "deny";
-    for (let round = 0; round < 500; round += 1) {
+    for (let round = 0; round < 200; round += 1) {
       const kinds = new Map(Array.from({ length: round % 6 }, () => [Math.floor(next() / 1000) % 9, effect()] as const));
       const terms: Terms = {
         publicKey: effect(),
@@ -115,19 +115,17 @@ suite("terms and rules are the same thing", () => {
       const policy = policyOf(terms);
       const back = termsOf(policy);
       expect(back && sameTerms(back, terms)).toBe(true);
-      for (let kind = 0; kind < 10; kind += 1) {
-        const said = kinds.get(kind) ?? terms.otherKinds;
-        expect(decide(policy, { method: "sign_event", kind })).toBe(said);
-      }
+      const every = Array.from({ length: 10 }, (_, kind) => kind);
+      const decided = every.map((kind) => decide(policy, { method: "sign_event", kind }));
+      expect(decided).toEqual(every.map((kind) => kinds.get(kind) ?? terms.otherKinds));
       expect(decide(policy, { method: "get_public_key" })).toBe(terms.publicKey);
       expect(decide(policy, { method: "nip04_decrypt" })).toBe(terms.ciphers.nip04_decrypt);
       expect(policy.rules.length).toBeLessThanOrEqual(64);
       // What the holders refuse to read: kinds on rules of other methods, empty lists.
-      for (const it of policy.rules) {
-        if (it.kinds !== "all") expect(it.methods).toEqual(["sign_event"]);
-        expect(it.kinds).not.toEqual([]);
-        expect(it.methods).not.toEqual([]);
-      }
+      const unreadable = policy.rules.filter(
+        ({ kinds, methods }) => kinds.length === 0 || methods.length === 0 || (kinds !== "all" && String(methods) !== "sign_event"),
+      );
+      expect(unreadable).toEqual([]);
     }
   });
 
