@@ -7,6 +7,7 @@ const here = fileURLToPath(new URL(".", import.meta.url));
 export default defineConfig({
   root: here,
   publicDir: "static",
+  cacheDir: "../node_modules/.vite/page",
   plugins: [svelte({ configFile: `${here}svelte.config.js` })],
   worker: { format: "es" },
   build: {

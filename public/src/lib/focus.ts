@@ -7,3 +7,8 @@ export async function focusOn(find: () => HTMLElement | null | undefined): Promi
   await tick();
   find()?.focus({ preventScroll: true });
 }
+
+/** Moves the focus to the first field of a form that says what is wrong with it, if one does. */
+export function focusOnError(form: HTMLFormElement): Promise<void> {
+  return focusOn(() => form.querySelector<HTMLElement>("[aria-invalid=true]"));
+}
