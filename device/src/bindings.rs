@@ -151,6 +151,11 @@ impl Device {
         self.vault.unlocked().map(|key| key.to_string())
     }
 
+    /// See `Vault::require_unlocked`.
+    pub fn require_unlocked(&self) -> Result<(), JsValue> {
+        self.vault.require_unlocked().map_err(thrown)
+    }
+
     /// See `Vault::change_password`.
     pub fn change_password(&self, kdf: &str, stretched: Vec<u8>) -> Answer {
         let password = taken(stretched, read(kdf)?)?;

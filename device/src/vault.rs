@@ -133,6 +133,11 @@ impl Vault {
         self.owner.as_ref().map(OwnerKey::public_key)
     }
 
+    /// Refuses when the vault is locked: before something costly is done for nothing.
+    pub fn require_unlocked(&self) -> Result<(), Failure> {
+        self.owner().map(drop)
+    }
+
     /// Seals the owner key under another password.
     pub fn change_password<R: RngCore + CryptoRng>(
         &self,
@@ -361,6 +366,7 @@ mod tests {
         assert_eq!(vault.export(place, NOW_S, &mut rng).unwrap_err().code(), "locked");
         let owner = OwnerKey::fresh(&mut rng).public_key();
         assert_eq!(vault.unlock(&owner, "AQ==").unwrap_err().code(), "locked");
+        assert_eq!(vault.require_unlocked().unwrap_err().code(), "locked");
     }
 
     #[test]

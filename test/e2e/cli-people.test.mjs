@@ -138,6 +138,14 @@ test("requests are answered while the client watches", async () => {
   await app.close();
 });
 
+test("devices that say something at once are all heard", async () => {
+  const alice = await Person.registered("hasty");
+  const labels = ["One", "Two", "Three"];
+  await Promise.all(labels.map((label) => alice.passport(["connect", "--label", label, "--kinds", "1"])));
+  const { connections } = await alice.passport(["apps"]);
+  expect(connections.map((connection) => connection.label).sort()).toEqual([...labels].sort());
+});
+
 test("a connection is paused, resumed, changed and revoked", async () => {
   const alice = await Person.registered("changer");
   const app = await alice.app("--kinds", "1");

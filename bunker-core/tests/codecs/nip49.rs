@@ -1,6 +1,6 @@
 use bech32::{Bech32, Hrp};
 use bunker_core::nip19::{Nip19Error, encode_nsec};
-use bunker_core::nip49::{EncryptedKey, KeySecurity, MAX_LOG_N, Nip49Error};
+use bunker_core::nip49::{EncryptedKey, KeySecurity, Nip49Error};
 use frost_wasm_core::secret::Secret32;
 use nostr::nips::nip19::{FromBech32, ToBech32};
 use nostr::nips::nip49::{EncryptedSecretKey, KeySecurity as TheirSecurity};
@@ -78,7 +78,7 @@ fn a_wrong_password_and_a_changed_text_give_nothing() {
 
 #[test]
 fn a_cost_that_no_device_can_bear_is_refused_before_it_is_tried() {
-    for log_n in [MAX_LOG_N + 1, 40, 64, 255] {
+    for log_n in [21, 40, 64, 255] {
         let mut data = data();
         data[1] = log_n;
         let key = parsed(&text(&data)).unwrap();
@@ -87,7 +87,7 @@ fn a_cost_that_no_device_can_bear_is_refused_before_it_is_tried() {
     let mut data = data();
     data[1] = 0;
     assert_eq!(parsed(&text(&data)).unwrap().decrypt("nostr").unwrap_err(), Nip49Error::BadCost(0));
-    for log_n in [0, 15, MAX_LOG_N + 1] {
+    for log_n in [0, 15, 21] {
         let made = EncryptedKey::encrypt(&secret(HEX), "nostr", log_n, KeySecurity::Untracked, &mut rng(1));
         assert_eq!(made.unwrap_err(), Nip49Error::BadCost(log_n));
     }

@@ -167,6 +167,7 @@ const HANDLERS: { [M in Method]: Handler<M> } = {
   unlock: (device, _args, json) => device.unlock(json),
   isUnlocked: (device) => device.unlocked() ?? null,
   changePassword: (device, { password }, _json, report) => {
+    device.require_unlocked();
     strong(password);
     const kdf = fresh_kdf();
     return withKey(password, kdf, report, (key) => parsed(device.change_password(kdf, key)));
@@ -196,13 +197,18 @@ const HANDLERS: { [M in Method]: Handler<M> } = {
   draftFresh: (device) => parsed(device.draft_fresh()),
   prepareIdentity: signed((device, json, now) => device.prepare_identity(json, now)),
   makeKit: (device, { passphrase }, _json, report) => {
+    device.require_unlocked();
     strong(passphrase);
     const kdf = fresh_kdf();
     return withKey(passphrase, kdf, report, (key) => parsed(device.make_kit(kdf, key)));
   },
-  checkKit: (device, { kit, passphrase, group }, _json, report) =>
-    withKey(passphrase, kit_kdf(kit), report, (key) => device.check_kit(JSON.stringify({ kit, group }), key)),
+  checkKit: (device, { kit, passphrase, group }, _json, report) => {
+    device.require_unlocked();
+    const args = JSON.stringify({ kit, group });
+    return withKey(passphrase, kit_kdf(kit), report, (key) => device.check_kit(args, key));
+  },
   renewKit: (device, { kit, passphrase, newPassphrase, group }, _json, report) => {
+    device.require_unlocked();
     strong(newPassphrase);
     const [first, second] = halves(report);
     const args = JSON.stringify({ kit, group });
