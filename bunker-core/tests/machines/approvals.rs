@@ -8,7 +8,7 @@ use bunker_core::{
     keys::EventId,
     policy::Permission,
     replay::{MAX_AGE_S, MAX_AHEAD_S},
-    session::StatementRefused,
+    session::{Mutation, StatementRefused},
     statement::{Statement, StatementError, Verb},
 };
 use serde_json::{Value, json};
@@ -866,4 +866,27 @@ fn attack_23_a_decision_is_forgotten_when_its_request_cannot_come_and_never_the_
         assert!(!holder.state.remembers_requests());
         assert_eq!(holder.state.next_due_s(), None);
     }
+}
+
+#[test]
+fn attack_23_a_decision_from_long_before_does_not_take_its_request_out_of_the_replay_window() {
+    let mut world = World::new();
+    let app = world.connected(ASK);
+    // A bunker that is taken over shows the owner a request that no holder would take yet.
+    world.advance(1500);
+    let request = note(&mut world, &app, 1);
+    world.now_ms -= 1_500_000;
+    let approval = world.approval(&app, &request, None);
+    let statement = world.statement(&Verb::Approve(approval));
+    world.cosigner.deliver(&statement, world.now_ms).unwrap();
+    world.advance(600);
+    let call = world.forwarded(&app, &request);
+    world.call_cosigner(&call).unwrap();
+    // Now the decision alone would be old enough to be forgotten.
+    world.advance(1201);
+    let now_s = world.now_s();
+    let forget = world.cosigner.state.forget_expired(now_s);
+    assert!(!forget.contains(&Mutation::Forget(request.id)), "the request may still come");
+    world.cosigner.commit(&forget).unwrap();
+    assert!(world.cosigner.state.next_due_s().is_some_and(|due_s| due_s > now_s));
 }
