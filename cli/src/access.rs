@@ -263,6 +263,10 @@ mod tests {
         assert!(asks(&wary, Permission::Nip44Decrypt, None));
         assert!(allows(&wary, Permission::GetPublicKey, None));
 
+        let wariest = policy("--ask everything");
+        assert!(asks(&wariest, Permission::SignEvent, Some(1)));
+        assert!(allows(&wariest, Permission::GetPublicKey, None), "an app wants to know it before anything else");
+
         let trusting = policy("--allow everything --ask post-notes");
         assert!(asks(&trusting, Permission::SignEvent, Some(1)));
         assert!(allows(&trusting, Permission::SignEvent, Some(0)));

@@ -13,6 +13,9 @@ import { note } from "../support/texts.mjs";
 /** As short as a delay can be, in seconds. */
 const EXPORT_DELAY_S = 1;
 
+/** How often a device looks for what has to come. */
+const LOOKS = 100;
+
 const PASSWORD = "a password for tests only";
 const NEW_PASSWORD = "another password for tests";
 const LAST_PASSWORD = "the last password for tests";
@@ -69,10 +72,10 @@ class Person {
 
   /** The requests that wait, when there are as many. */
   async waiting(count) {
-    for (;;) {
-      const { requests } = await this.passport(["requests"]);
-      if (requests.length >= count) return requests;
-    }
+    let requests = [];
+    for (let looks = 0; looks < LOOKS && requests.length < count; looks++) ({ requests } = await this.passport(["requests"]));
+    expect(requests).toHaveLength(count);
+    return requests;
   }
 
   /** An app on a new connection. */
@@ -86,7 +89,7 @@ class Person {
 
 /** Asks without waiting for the answer. */
 function asking(app, text) {
-  const request = app.request("sign_event", [JSON.stringify(note(text))]);
+  const request = app.request("sign_event", [note(text)]);
   app.relay.send(["EVENT", app.event(request)]);
   return {
     /** The answer after the address of the page to approve at, if that comes. */
@@ -130,7 +133,7 @@ test("requests are answered while the client watches", async () => {
   const app = await alice.app("--ask", "everything", "--no-auth-url");
   const [one, two] = [asking(app, "one"), asking(app, "two")];
   await alice.waiting(2);
-  const watched = await alice.run(["watch"], { input: "x\no\nd\n" });
+  const watched = await alice.run(["watch", "--once"], { input: "x\no\nd\n" });
   expect(watched.code, watched.stderr).toBe(0);
   expect(watched.stdout).toBe("Blog: approved\nBlog: denied\n");
   const answers = [await one.answer(), await two.answer()];
@@ -172,7 +175,8 @@ test("the whole key is asked for, cancelled, asked for again and put together", 
   expect((await alice.passport(["export", "status"])).state).toBe("none");
   expect(await alice.refused(["export", "finish", "--reveal"])).toBe("no_export");
   await alice.passport(["export", "begin"]);
-  while ((await alice.passport(["export", "status"])).state !== "ready");
+  let state = "waiting";
+  for (let looks = 0; looks < LOOKS && state !== "ready"; looks++) ({ state } = await alice.passport(["export", "status"]));
   const { nsec } = await alice.passport(["export", "finish", "--reveal"]);
   expect(nip19.npubEncode(getPublicKey(nip19.decode(nsec).data))).toBe(alice.key.npub);
 

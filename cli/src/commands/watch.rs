@@ -29,17 +29,22 @@ const HOUR_S: u64 = 60 * 60;
 /// leave it waiting. Ends with Ctrl-C. Your password is asked for once, at the start.
 #[derive(Debug, Args)]
 pub(crate) struct Watch {
+    /// Answer what waits now, and end
+    #[arg(long)]
+    once: bool,
     #[command(flatten)]
     key: KeyName,
 }
 
 impl Watch {
-    /// Watches until standard input ends.
+    /// Watches until it is ended.
     pub(crate) fn run(self, output: &Output) -> Result<(), Failure> {
         let mut session = Session::resume()?;
         let keys = self.key.all(&mut session)?;
         let owner = session.unlock()?.owner;
-        output.note("Waiting for requests. End with Ctrl-C.");
+        if !self.once {
+            output.note("Waiting for requests. End with Ctrl-C.");
+        }
         let mut skipped = BTreeSet::new();
         loop {
             let all = match requests::waiting(&mut session, &keys) {
@@ -69,6 +74,9 @@ impl Watch {
                     }
                     Asked::Over => return Ok(()),
                 }
+            }
+            if self.once {
+                return Ok(());
             }
             platform::pause(EVERY);
         }
