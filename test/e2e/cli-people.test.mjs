@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync, readdirSync, statSync } from "node:fs";
 import { spawn } from "node:child_process";
 import { join } from "node:path";
 import { getPublicKey, nip19, verifyEvent } from "nostr-tools";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeAll, expect, test, vi } from "vitest";
 import { cliProgram } from "../../scripts/setup/cli.mjs";
 import { OUTPUT } from "../support/folders.mjs";
 import { RawApp } from "../support/raw-app.mjs";
@@ -21,6 +21,9 @@ const NEW_PASSWORD = "another password for tests";
 const LAST_PASSWORD = "the last password for tests";
 const PASSPHRASE = "a passphrase for tests only";
 const NEW_PASSPHRASE = "another passphrase for tests";
+
+// Each command that signs stretches a password, and a test here has a dozen of them.
+vi.setConfig({ testTimeout: 400_000 });
 
 let server;
 beforeAll(async () => {
