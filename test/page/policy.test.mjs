@@ -8,6 +8,10 @@ import { inRoot } from "../../scripts/setup/paths.mjs";
 import { launchBrowser, newProfile, settled } from "../support/browser.mjs";
 import { startSite } from "../support/browser-site.mjs";
 import { Wiretap } from "../support/browser-wiretap.mjs";
+import { App } from "../support/browser-app.mjs";
+import { ask } from "../support/api.mjs";
+import { Device } from "../support/device.mjs";
+import { accountProof } from "../support/proof.mjs";
 import { startServer } from "../support/server.mjs";
 
 const ID = "0123456789abcdef0123456789abcdef";
@@ -287,6 +291,47 @@ describe("attack 30: CORS is closed", () => {
   });
 });
 
+describe("attack 30: an app sends its user to https or to this machine, and nowhere else", () => {
+  const ASK = { rules: [{ effect: "ask", methods: "all", kinds: "all", peers: "all", uses: null }] };
+  const ADDRESSES = [
+    ["https://bunker.passport-e2e.dev", "there"],
+    ["http://localhost:8123", "there"],
+    ["http://bunker.passport-e2e.dev", "nowhere"],
+    ["http://localhost.passport-e2e.dev", "nowhere"],
+  ];
+  test.each(ADDRESSES)("by a server at %s it is sent %s", async (origin, sent) => {
+    const server = await startServer({ vars: { PUBLIC_URL: origin } });
+    let app;
+    try {
+      const owner = await deviceAt(server, origin);
+      const key = await owner.makeKey();
+      const granted = owner.grant(key.group, 2, { policy: ASK, auth_url: true });
+      const { body } = await owner.ask("POST", `/keys/${key.group}/connections`, { json: granted.body });
+      const relay = new URL(new URL(body.bunker_url).searchParams.get("relay"));
+      const here = `${server.url.replace("http", "ws")}${relay.pathname}`;
+      app = await App.connect(`bunker://${new URL(body.bunker_url).host}?${new URLSearchParams({ relay: here, secret: granted.secret })}`);
+      app.sign({ content: "a question" });
+      const { requests } = await until(async () => (await owner.ask("GET", `/keys/${key.group}/requests`)).body, (it) => it.requests.length === 1);
+      await new Promise((resolve) => setTimeout(resolve, 1_000));
+      expect(app.opened).toEqual(sent === "there" ? [`${origin}/approve/${requests[0].request}`] : []);
+    } finally {
+      await app?.close();
+      await server.stop();
+    }
+  });
+
+  /** An account on a server that is reached by another address than the one it says. */
+  async function deviceAt(server, origin) {
+    const owner = new Device(server);
+    const { username, password, kdf } = owner;
+    const body = { username, password, owner_pubkey: owner.owner, kdf };
+    const proof = accountProof(owner.ownerSecret, { verb: "register", origin, body });
+    expect((await ask(server, "POST", "/auth/register", { json: { ...body, proof } })).status).toBe(201);
+    const { holders } = (await ask(server, "GET", "/holders")).body;
+    return Object.assign(owner, { token: (await owner.signIn()).body.access_token, receivingKeys: holders.map((it) => it.receiving_key) });
+  }
+});
+
 test(`the first page needs under ${FIRST_PAGE_LIMIT / 1000} KB of scripts and styles, gzipped, before any WASM`, async () => {
   await withPage(async (page) => {
     const loaded = [];
@@ -329,6 +374,16 @@ async function openForeignSite() {
   });
   await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
   return { server, asked, url: `http://127.0.0.1:${server.address().port}` };
+}
+
+/** What `read` gives, as soon as it is as wanted. */
+async function until(read, wanted) {
+  for (let tries = 0; tries < 50; tries += 1) {
+    const it = await read();
+    if (wanted(it)) return it;
+    await new Promise((resolve) => setTimeout(resolve, 200));
+  }
+  throw new Error("it did not come to that");
 }
 
 function policyOf(answer) {

@@ -4,7 +4,7 @@ import { randomBytes } from "node:crypto";
 import { Watched, openKit } from "./browser-secrets.mjs";
 
 /** Deriving a key from a password is meant to take long, and the machine of a test may be busy. */
-const SLOW = { timeout: 60_000 };
+const SLOW = { timeout: 120_000 };
 
 export class Person {
   username = `person-${randomBytes(4).toString("hex")}`;
@@ -66,7 +66,7 @@ export class Person {
   async makeIdentity({ label = "Me", secret, password } = {}) {
     await this.chooseKey({ label, secret, password });
     if (secret !== undefined) {
-      await this.heading("Is this you?").waitFor({ timeout: 180_000 });
+      await this.unlockIfAsked(this.heading("Is this you?"));
       await this.button("Yes, split it").click();
     }
     const { path, npub } = await this.takeKit();
@@ -95,6 +95,7 @@ export class Person {
 
   /** Makes the kit and saves it as a file. @returns {Promise<{path: string, npub: string}>} */
   async takeKit() {
+    await this.unlockIfAsked(this.field("Passphrase for the kit"));
     await this.field("Passphrase for the kit").fill(this.passphrase);
     await this.field("Passphrase for the kit again").fill(this.passphrase);
     await this.button("Make the kit").click();
@@ -143,18 +144,24 @@ export class Person {
     }
   }
 
-  /** Waits for what comes next; types the password if the page asks for it. @param {import("playwright-core").Locator} next */
+  /** The dialog that asks for the password, to open the owner key or to tell the server who is there. */
+  get prompt() {
+    return this.page.getByRole("dialog", { name: /^(Unlock your owner key|Is it still you\?)$/ });
+  }
+
+  /** Waits for what comes next, and types the password as often as the page asks for it. @param {import("playwright-core").Locator} next */
   async unlockIfAsked(next) {
-    const dialog = this.page.getByRole("dialog");
-    await dialog.or(next).first().waitFor(SLOW);
-    if (await dialog.isVisible()) {
-      await this.confirm(dialog);
-      await next.first().waitFor(SLOW);
+    for (;;) {
+      await this.prompt.or(next).first().waitFor(SLOW);
+      if (!(await this.prompt.isVisible())) break;
+      await this.confirm();
+      await this.prompt.waitFor({ state: "hidden", ...SLOW });
     }
+    await next.first().waitFor(SLOW);
   }
 
   /** Types the password into the dialog that asks for it. */
-  async confirm(dialog = this.page.getByRole("dialog"), password = this.password) {
+  async confirm(dialog = this.prompt, password = this.password) {
     await this.field("Password", dialog).fill(password);
     await dialog.getByRole("button", { name: /^(Unlock|Continue)$/ }).click();
   }
@@ -172,12 +179,18 @@ export class Person {
   }
 
   async signOut() {
+    await this.page.waitForLoadState("networkidle"); // what the page still reads would be refused
     await this.button(this.username).click();
     await this.button("Sign out").click();
     await this.page.getByText("You are signed out").waitFor();
   }
 
-  /** The card of the request that waits, and the answers on it. */
+  /** The cards of the requests on this page that say something. @param {string} text */
+  cards(text) {
+    return this.page.locator("article article").filter({ hasText: text });
+  }
+
+  /** Answers a request, on its card or on a page that has one. */
   async answer(words, scope = this.page) {
     const button = scope.getByRole("button", { name: words, exact: true });
     await button.click(SLOW);

@@ -6,9 +6,12 @@ import { mkdirSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 import { chromium } from "playwright-core";
-import { expect } from "vitest";
+import { expect, vi } from "vitest";
 import { findChromium } from "../../scripts/setup/chromium.mjs";
 import { OUTPUT } from "./folders.mjs";
+
+// A test of a page derives several keys from passwords, each of which is meant to take its time.
+vi.setConfig({ testTimeout: 400_000, hookTimeout: 400_000 });
 
 /** Where {@link inspect} puts its pictures. */
 export const SCREENSHOTS = join(OUTPUT, "screenshots");
@@ -48,7 +51,7 @@ export function launchBrowser() {
 export async function newProfile(browser, { phone = false, ...options } = {}) {
   const screen = phone ? { viewport: PHONE, isMobile: true, hasTouch: true, deviceScaleFactor: 2 } : { viewport: DESKTOP };
   const context = await browser.newContext({ ...screen, reducedMotion: "reduce", locale: "en-GB", ...options });
-  context.setDefaultTimeout(20_000);
+  context.setDefaultTimeout(30_000);
   return context;
 }
 
