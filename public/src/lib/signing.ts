@@ -27,6 +27,11 @@ export async function withVault<T>(action: () => Promise<T>): Promise<T> {
   return action();
 }
 
+/** Whether the vault was locked or restarted meanwhile, so that what it had prepared is gone. */
+export function isLost(error: unknown): boolean {
+  return error instanceof VaultError && ["locked", "vault_failed", "no_draft", "no_identity"].includes(error.code);
+}
+
 /**
  * Signs and sends one owner statement about a group.
  *
