@@ -1,6 +1,6 @@
 /**
- * What a sign-in costs the Worker: its time on workerd, and the memory that scrypt takes there. Also, whether the time
- * tells if a username exists. Run it after `npm run build`: `node bench/logins.mjs`.
+ * What a sign-in costs the Worker: its time on workerd, and the memory that scrypt takes there. Run it after
+ * `npm run build`: `node bench/logins.mjs`.
  */
 import { mkdirSync, mkdtempSync, openSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { arch, cpus, platform, tmpdir } from "node:os";

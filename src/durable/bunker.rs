@@ -158,9 +158,9 @@ impl Bunker {
             Err(problem) if problem.code() == DELETED => return Ok(()),
             Err(problem) => return Err(problem),
         };
-        holder.may_delete(&self.env, statement)?;
+        holder.deletion(&self.env, statement)?;
         self.cosigner(&holder)?.deliver(statement.event()).await?;
-        self.slot.wipe(&self.state, &holder, statement).await?;
+        self.slot.wipe(&self.state, &self.env, &holder, statement).await?;
         self.state.get_websockets().iter().for_each(|socket| {
             // Fails when the client is gone already.
             let _ = socket.close(Some(1001), Some("this identity was deleted by its owner"));

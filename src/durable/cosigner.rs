@@ -72,8 +72,7 @@ impl Cosigner {
             (holder, _) => holder?,
         };
         if matches!(statement.verb(), Verb::DeleteGroup) {
-            holder.may_delete(&self.env, &statement)?;
-            return self.slot.wipe(&self.state, &holder, &statement).await;
+            return self.slot.wipe(&self.state, &self.env, &holder, &statement).await;
         }
         holder.deliver(&self.env, &statement, None)?;
         holder.schedule(&self.state).await.map_err(|error| Problem::internal(error.to_string()))

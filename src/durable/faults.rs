@@ -1,7 +1,7 @@
 //! Failures on demand, for tests of the built Worker. Compiled only with the feature `fault-injection`, which no
 //! deployed build has.
 
-use std::cell::Cell;
+use std::{cell::Cell, time::Duration};
 
 use axum::Json;
 use bunker_core::{
@@ -24,6 +24,8 @@ pub enum Fault {
     Panic,
     /// The cosigner's contribution is another than the right one.
     CorruptContribution,
+    /// The bunker waits for seconds after the cosigner has contributed.
+    SlowFinish,
     /// A commit fails.
     StorageFails,
     /// The bunker asks the cosigner for something that no client asked for.
@@ -43,6 +45,13 @@ pub async fn arrange(Json(fault): Json<Fault>) {
 pub(super) fn panic_if_arranged() {
     if is_due(Fault::Panic) {
         panic!("arranged by a test");
+    }
+}
+
+/// Waits, between the cosigner's contribution and the reply.
+pub(super) async fn pause_if_arranged() {
+    if is_due(Fault::SlowFinish) {
+        worker::Delay::from(Duration::from_secs(4)).await;
     }
 }
 

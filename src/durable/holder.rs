@@ -86,8 +86,17 @@ impl Slot {
 
     /// Wipes the holder: its share, and everything that it knew. What is left says that the owner ended it, so that
     /// an old statement can't make it come back.
-    pub(super) async fn wipe(&self, object: &State, holder: &Holder, statement: &Statement) -> Result<(), Problem> {
+    pub(super) async fn wipe(
+        &self,
+        object: &State,
+        env: &Env,
+        holder: &Holder,
+        statement: &Statement,
+    ) -> Result<(), Problem> {
+        let mutations = holder.deletion(env, statement)?;
         holder.store.wipe(statement.event())?;
+        // Requests in flight keep the holder until they end: they find it ended.
+        holder.apply(&mutations);
         self.0.borrow_mut().take();
         object.storage().delete_alarm().await.map_err(|error| Problem::internal(error.to_string()))
     }
@@ -200,14 +209,27 @@ impl Holder {
         &self.store
     }
 
-    /// Commits one step: the store first, and only then the state in memory.
+    /// Commits one step: the store first, and only then the state in memory. Nothing is written behind the owner's
+    /// deletion.
     pub(super) fn commit(&self, mutations: &[Mutation], sealed: Vec<Row>) -> Result<(), StoreError> {
+        if self.is_deleted() {
+            return Err(StoreError::Deleted);
+        }
         #[cfg(feature = "fault-injection")]
         super::faults::storage()?;
         self.store.commit(mutations, sealed)?;
+        self.apply(mutations);
+        Ok(())
+    }
+
+    /// Whether the owner deleted the identity while this request was under way.
+    pub(super) fn is_deleted(&self) -> bool {
+        self.state().deleted().is_some()
+    }
+
+    fn apply(&self, mutations: &[Mutation]) {
         let mut state: RefMut<'_, HolderState> = self.state.borrow_mut();
         mutations.iter().for_each(|mutation| state.apply(mutation));
-        Ok(())
     }
 
     /// Applies an owner statement; with a grant comes the connection's transport secret, if this holder gets it.
@@ -311,9 +333,8 @@ impl Holder {
     }
 
     /// Checks a statement that ends this holder; it is wiped only when every other one is.
-    pub(super) fn may_delete(&self, env: &Env, statement: &Statement) -> Result<(), Problem> {
-        self.state().deliver(statement, rules(&*config(env)?), platform::now_ms())?;
-        Ok(())
+    pub(super) fn deletion(&self, env: &Env, statement: &Statement) -> Result<Vec<Mutation>, Problem> {
+        Ok(self.state().deliver(statement, rules(&*config(env)?), platform::now_ms())?)
     }
 
     /// Seals the share to the device of an export whose delay is over, with the record of it committed first.

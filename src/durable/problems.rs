@@ -46,6 +46,7 @@ impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::Failed(cause) => Self::unavailable(cause),
+            StoreError::Deleted => deleted(),
             StoreError::Corrupt { what, cause } => damaged(format!("{what}: {cause}")),
         }
     }

@@ -39,6 +39,9 @@ pub(super) enum StoreError {
     /// The platform's storage failed. It may answer later.
     #[error("storage failed: {0}")]
     Failed(String),
+    /// The owner deleted the identity meanwhile.
+    #[error("the identity was deleted")]
+    Deleted,
     /// A row is not what was written. Nothing is answered until a person has looked.
     #[error("storage is corrupt: {what}: {cause}")]
     Corrupt {

@@ -41,7 +41,7 @@ pub fn read_for(
 pub fn misplaced() -> Problem {
     Problem::invalid(
         "statement_misplaced",
-        "This statement has another verb, or names another group or connection, than the address it was sent to.",
+        "This statement has another verb, or names another group, connection or request, than the address it was sent to.",
     )
 }
 

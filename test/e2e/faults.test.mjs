@@ -2,10 +2,12 @@
 import { verifyEvent } from "nostr-tools";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import { makeAccount } from "../support/account.mjs";
+import { Device } from "../support/device.mjs";
 import { Peer } from "../support/peer.mjs";
 import { RawApp } from "../support/raw-app.mjs";
 import { startServer } from "../support/server.mjs";
 import { note } from "../support/texts.mjs";
+import { rows } from "../support/vault.mjs";
 
 let server, account, app;
 beforeAll(async () => {
@@ -97,4 +99,30 @@ test("a panic ends the request alone: the next one on that object succeeds, and 
   const about = records.filter(({ entry }) => entry.request === event.id).map(({ entry }) => entry.what);
   expect(about).toEqual(["request_admitted", "request_admitted", "request_answered"]);
   app = await RawApp.open(account.bunker_url, app.secretKey);
+});
+
+test("an identity that is deleted while a request is worked on gives no answer to it, and nothing is written behind the deletion", async () => {
+  const owner = await Device.signedIn(server);
+  const { group } = await owner.makeKey();
+  const grant = owner.grant(group, 2);
+  const { bunker_url } = (await owner.ask("POST", `/keys/${group}/connections`, { json: grant.body })).body;
+  const doomed = await RawApp.open(`${bunker_url}&secret=${grant.secret}`);
+  await doomed.connect();
+  const request = doomed.request("sign_event", [template()]);
+  const event = doomed.event(request);
+  await arrange("slow_finish");
+  doomed.relay.send(["EVENT", event]);
+  expect((await doomed.relay.ok(event.id)).accepted).toBe(true);
+  const answer = doomed.reply(request.id).then(() => "answered", () => "closed");
+  const statement = owner.sign({ group, seq: 3, verb: "delete_group" });
+  expect((await owner.ask("DELETE", `/keys/${group}`, { json: { statement } })).status).toBe(204);
+  expect(await answer).toBe("closed");
+  await signs(); // the fault is in one object of this isolate; by now its wait may still be on
+  await new Promise((resolve) => setTimeout(resolve, 5_000));
+  await server.stop();
+  for (const name of ["Bunker", "Cosigner"]) {
+    const stored = server.objectFiles(name).map((file) => rows(file).map(([kind]) => kind));
+    expect(stored.filter((kinds) => kinds.includes("deleted"))).toEqual([["deleted"]]);
+  }
+  await server.start();
 });

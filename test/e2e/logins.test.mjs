@@ -57,7 +57,10 @@ async function withDatabase(change) {
 }
 
 describe("attack 22: a stranger does not learn who has an account", () => {
-  const TRIES = 200;
+  /** Of each kind. `TRIES=200` takes five minutes and sees smaller differences. */
+  const TRIES = Number(process.env.TRIES ?? 40);
+  /** How far from one half the ranks may lie: four standard deviations of samples that do not differ, and not below 0.15. */
+  const MARGIN = Math.max(0.15, 4 * Math.sqrt((2 * TRIES + 1) / (12 * TRIES * TRIES)));
 
   /** How long each of two kinds of tries took, in milliseconds, in random order. */
   async function measured(known, unknown) {
@@ -89,11 +92,10 @@ describe("attack 22: a stranger does not learn who has an account", () => {
         auc = probabilityGreater(wrong, nobody);
         const figures = (sample) => [0.1, 0.5, 0.9].map((part) => `${quantile(sample, part).toFixed(1)} ms`).join(" / ");
         console.log(`wrong password: ${figures(wrong)} · unknown name: ${figures(nobody)} (10 / 50 / 90 %) · AUC ${auc.toFixed(3)}`);
-        if (auc > 0.35 && auc < 0.65) break;
+        if (Math.abs(auc - 0.5) < MARGIN) break;
       }
       // Time is what this promise is about. Ranks and not means: a busy machine delays both kinds alike.
-      expect(auc).toBeGreaterThan(0.35);
-      expect(auc).toBeLessThan(0.65);
+      expect(Math.abs(auc - 0.5)).toBeLessThan(MARGIN);
     },
     900_000,
   );
@@ -371,8 +373,8 @@ describe("attack 19: the owner key's word", () => {
     ["another purpose", { verb: "recover" }],
     ["a challenge", { challenge: "prc_x" }],
     ["another key", { signer: generateSecretKey() }],
-    ["another time, past", { event: { created_at: nowS() - 660 } }],
-    ["another time, to come", { event: { created_at: nowS() + 660 } }],
+    ["another time, past", { event: { created_at: nowS() - 3600 } }],
+    ["another time, to come", { event: { created_at: nowS() + 3600 } }],
     ["an owner statement", { event: { kind: 27433 } }],
     ["with tags", { event: { tags: [["u", "x"]] } }],
     ["of another version", { content: { v: 2 } }],

@@ -79,16 +79,9 @@ describe("a connected app", () => {
     expect(await signer.switchRelays()).toBe(false);
   });
 
-  // The client gives up on a relay after 4.4 s, which is a time: on a machine on which one message alone takes long,
-  // there are fewer of them. No promise of ours is a time.
   test("has 300 messages decrypted in one burst", async () => {
     const peer = new Peer();
-    const began = performance.now();
-    for (let n = 0; n < 5; n += 1) await signer.nip44Decrypt(peer.pubkey, peer.encrypt44(account.pubkey, "how fast is this machine?"));
-    const oneMs = (performance.now() - began) / 5;
-    const count = Math.max(50, Math.min(300, Math.floor(3_000 / oneMs)));
-    if (count < 300) console.log(`one message takes ${oneMs.toFixed(0)} ms here: a burst of ${count} instead of 300`);
-    const texts = Array.from({ length: count }, (_, n) => `message ${n}`);
+    const texts = Array.from({ length: 300 }, (_, n) => `message ${n}`);
     const payloads = texts.map((text) => peer.encrypt44(account.pubkey, text));
     const read = await Promise.all(payloads.map((payload) => signer.nip44Decrypt(peer.pubkey, payload)));
     expect(read).toEqual(texts);

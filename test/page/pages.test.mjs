@@ -394,6 +394,8 @@ describe("by keyboard alone, seeing at each step where one is", () => {
     await person.page.getByText("Nothing waits for you").first().waitFor();
     const asked = app.sign({ content: "approved without a mouse" });
     await page.getByText("approved without a mouse").waitFor();
+    // What has just appeared takes no answer for a moment.
+    await expect.poll(() => person.button("Approve once").isEnabled()).toBe(true);
     await tabTo(page, "Approve once");
     await page.keyboard.press("Enter");
     await person.prompt.waitFor();

@@ -25,6 +25,7 @@ async function newPerson({ hasPrf }) {
   const wiretap = Wiretap.on(profile, site.tap);
   // What the authenticator tells the page and nobody else: kept aside, to look for it later.
   await profile.addInitScript(() => {
+    if (!navigator.credentials) return; // a frame that is no secure context
     globalThis.prfOutputs = [];
     const keep = (credential) => {
       const first = credential?.getClientExtensionResults().prf?.results?.first;
@@ -65,7 +66,7 @@ async function addPasskey({ page, person }, name) {
   await page.getByRole("button", { name: "Continue", exact: true }).click();
   const added = page.getByText("Passkey added", { exact: true });
   await person.unlockIfAsked(added);
-  await page.getByText(name, { exact: true }).waitFor();
+  await page.getByRole("listitem").filter({ hasText: name }).waitFor();
   return page.getByRole("status").filter({ has: added }).innerText();
 }
 
@@ -167,7 +168,9 @@ describe("a passkey that can open the owner key", () => {
     const secrets = [...person.secrets(), ...outputs.map((bytes, n) => Watched.key(`PRF output ${n}`, bytes))];
     expect(await wiretap.leaks(secrets)).toEqual([]);
     expect(wiretap.foreignTo(site.url)).toEqual([]);
-    expect(wiretap.troubles([/^(401|403) POST \/auth\/(passkeys\/token|reauthenticate)/])).toEqual([]);
+    // Chromium warns of every site that does not take RS256 as well.
+    const troubles = wiretap.troubles([/^(401|403) POST \/auth\/(passkeys\/token|reauthenticate)/]);
+    expect(troubles.filter((it) => !/^warning: publicKey.pubKeyCredParams is missing/.test(it))).toEqual([]);
   });
 });
 

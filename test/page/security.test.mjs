@@ -77,7 +77,7 @@ describe("sessions", () => {
     await elsewhere.signIn();
     await elsewhere.arrive();
     await person.open("/security");
-    const end = page.getByRole("button", { name: /^Sign out .+/ }).filter({ hasText: /^Sign out$/ });
+    const end = page.getByRole("listitem").getByRole("button", { name: /^Sign out/ });
     await end.first().click();
     await expect.poll(() => end.count()).toBe(0);
     await elsewhere.page.getByRole("link", { name: "Security" }).first().click();
@@ -98,7 +98,7 @@ describe("the recovery kit", () => {
     await person.field("New passphrase for the kit").fill(passphrase);
     await person.field("New passphrase for the kit again").fill(passphrase);
     await person.button("Make the new copy").click();
-    await person.heading("Keep your kit").waitFor(LONG);
+    await person.unlockIfAsked(person.heading("Keep your kit"));
     const renewed = readFileSync(await person.saveKit(), "utf8");
     await person.button("I have kept it").click();
     await page.getByText("You have a new copy").waitFor();

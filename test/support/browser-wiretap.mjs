@@ -15,7 +15,7 @@ export class Wiretap {
   origins = new Set();
   /** Errors and warnings of pages and workers. @type {string[]} */
   complaints = [];
-  /** Requests that were answered with an error, as `403 POST /auth/reauthenticate`. @type {string[]} */
+  /** Requests that were answered with an error, as `403 POST /auth/reauthenticate from /security`. @type {string[]} */
   refusals = [];
 
   /**
@@ -30,7 +30,9 @@ export class Wiretap {
     context.on("request", (request) => wiretap.#asked(request));
     context.on("response", (response) => {
       if (response.status() < 400) return;
-      wiretap.refusals.push(`${response.status()} ${response.request().method()} ${new URL(response.url()).pathname}`);
+      const request = response.request();
+      const asker = request.serviceWorker() ? "a service worker" : new URL(request.frame().url()).pathname;
+      wiretap.refusals.push(`${response.status()} ${request.method()} ${new URL(response.url()).pathname} from ${asker}`);
     });
     context.on("console", (message) => {
       const text = message.text();

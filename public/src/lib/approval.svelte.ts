@@ -35,6 +35,8 @@ export class Approval {
   /** What the activity says about the request; null while that is unknown. */
   result = $state.raw<Item | null>(null);
   #signed: SignedEvent | null = null;
+  /** The server stopped listing the request while an answer was on its way. */
+  #unlisted = false;
 
   constructor(
     readonly key: KeyView,
@@ -88,6 +90,7 @@ export class Approval {
 
   /** The server no longer lists the request. */
   settled(): void {
+    this.#unlisted = true;
     if (this.phase === "open" || this.phase === "lost") {
       if (this.phase === "open") this.answer = null;
       this.phase = "gone";
@@ -119,6 +122,7 @@ export class Approval {
       this.phase = "open";
       this.error = error instanceof Cancelled ? null : error;
     }
+    if (this.#unlisted) this.settled();
   }
 
   #sign(answer: Answer, seq: number): Promise<SignedEvent> {

@@ -1,6 +1,7 @@
 /** The requests that wait for the owner, over all identities; what was settled stays until it is cleared. */
 
 import { api, call } from "../api/client";
+import { Cancelled } from "../api/problem";
 import type { KeyView, PendingRequest } from "../api/types";
 import { events } from "../stores/events.svelte";
 import { identities } from "../stores/identities.svelte";
@@ -23,7 +24,7 @@ export class Inbox {
       this.loaded = true;
       this.error = null;
     } catch (error) {
-      this.error = error;
+      if (!(error instanceof Cancelled)) this.error = error;
     }
   };
 

@@ -1,6 +1,7 @@
 // The identities of the account, and the one that pages about apps and activity show.
 
 import { api, call } from "../api/client";
+import { Cancelled } from "../api/problem";
 import type { KeyView } from "../api/types";
 import { session } from "./session.svelte";
 
@@ -26,6 +27,7 @@ class Identities {
   /** Reads them, once for all pages; `again` reads them afresh. */
   async load(again = false): Promise<KeyView[]> {
     const username = session.username;
+    if (!username) throw new Cancelled(); // signed out, and a page that is about to go asks once more
     if (this.list && !again && this.#of === username) return this.list;
     if (this.#of !== username) this.list = null;
     const { keys } = await call(api.GET("/keys"));

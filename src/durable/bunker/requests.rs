@@ -84,11 +84,14 @@ impl Bunker {
 
     /// Takes up again what waits for the owner, after a word of the owner's or when its time is over.
     pub(super) async fn settle(&self, holder: &Holder, of: Option<&ConnectionId>) {
-        let waiting: Vec<Event> = {
+        let mut waiting: Vec<(u64, Event)> = {
             let state = holder.state();
-            state.pending().filter(|it| of.is_none_or(|id| it.connection == *id)).map(|it| it.event.clone()).collect()
+            let asked = state.pending().filter(|it| of.is_none_or(|id| it.connection == *id));
+            asked.map(|it| (it.held_at_s, it.event.clone())).collect()
         };
-        for event in waiting {
+        // In the order in which the app asked.
+        waiting.sort_by_key(|(held_at_s, event)| (*held_at_s, event.created_at));
+        for (_, event) in waiting {
             let Some(_landing) = self.in_flight.take_off(event.id) else { continue };
             let taken = self.take_up(holder, event).and_then(|(request, step)| {
                 self.commit(holder, &step.mutations)?;
@@ -167,6 +170,9 @@ impl Bunker {
 
     async fn perform(&self, holder: &Holder, request: &Request, operation: Operation) -> Result<Answer, Failure> {
         let _turn = self.in_flight.turns.acquire().await.map_err(|_| Failure::new("internal", "shutting down"))?;
+        if holder.is_deleted() {
+            return Err(Failure::new("group_deleted", "this identity was deleted by its owner"));
+        }
         #[cfg(feature = "fault-injection")]
         crate::durable::faults::panic_if_arranged();
         let share = holder.share();
@@ -181,6 +187,8 @@ impl Bunker {
             Ok(cosigner) => cosigner.contribute(&body).await,
             Err(problem) => Err(problem),
         };
+        #[cfg(feature = "fault-injection")]
+        crate::durable::faults::pause_if_arranged().await;
         let reply = contributed.map_err(|problem| {
             telemetry::failure(problem.code(), problem.cause().unwrap_or(problem.detail()));
             Failure::new("holder_unavailable:cosigner", "holder cosigner could not be reached; try again")

@@ -88,7 +88,7 @@ pub struct PolicySchema {
 #[serde(deny_unknown_fields)]
 #[schema(as = PolicyRule)]
 pub struct PolicyRuleSchema {
-    /// `allow` or `deny`.
+    /// `allow`, `ask` or `deny`.
     pub effect: String,
     /// `"all"` or a list of methods.
     #[schema(value_type = Object)]
