@@ -1,11 +1,14 @@
-//! What one signature and one ECDH cost, step by step, in a 2-of-3 group.
+//! What one signature and one ECDH cost, step by step, in a 2-of-3 group; and a whole keygen.
 #![allow(missing_docs)]
 
+#[path = "../tests/cast/mod.rs"]
+mod cast;
 #[path = "../tests/common/mod.rs"]
 mod common;
 
 use std::hint::black_box;
 
+use cast::Cast;
 use common::{MESSAGE, context, group, index, parts, peer, rng, sign_two};
 use criterion::{BatchSize, Criterion, criterion_group, criterion_main};
 use frost_wasm_core::{
@@ -58,6 +61,14 @@ fn conversing(c: &mut Criterion) {
     });
 }
 
+fn ceremonies(c: &mut Criterion) {
+    // All parties' work and the coordinator's, one after the other.
+    for (threshold, holders) in [(2, 3), (3, 5)] {
+        let cast = Cast::keygen(threshold, holders, 1);
+        c.bench_function(&format!("ceremony/keygen_{threshold}_of_{holders}"), |b| b.iter(|| black_box(&cast).run(1)));
+    }
+}
+
 fn sealing(c: &mut Criterion) {
     let (public, shares) = group(2, 3, 4);
     let mut rng = rng(4);
@@ -77,5 +88,5 @@ fn sealing(c: &mut Criterion) {
     });
 }
 
-criterion_group!(benches, signing, conversing, sealing);
+criterion_group!(benches, signing, conversing, sealing, ceremonies);
 criterion_main!(benches);

@@ -1,5 +1,6 @@
 //! The threshold protocols, one file per step.
 
+pub mod dealing;
 pub mod dleq;
 pub mod ecdh;
 pub mod keygen;

@@ -32,6 +32,7 @@
 //! ```
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, clippy::panic))]
 
+pub mod ceremony;
 mod encoding;
 pub mod frost;
 pub mod group;

@@ -2,8 +2,10 @@
 #![cfg(target_arch = "wasm32")]
 #![allow(missing_docs)]
 
+mod cast;
 mod common;
 
+use cast::Cast;
 use common::{MESSAGE, context, group, index, parts, peer, rng, sign_two, split};
 use frost_wasm_core::{
     frost::{ecdh, keygen, sign},
@@ -25,6 +27,20 @@ fn a_key_is_split_and_signed_for_in_wasm() {
         let signature = Signature::try_from(&signature[..]).unwrap();
         key.verify_raw(&MESSAGE, &signature).unwrap();
     }
+}
+
+#[wasm_bindgen_test]
+fn a_ceremony_makes_a_group_that_signs_in_wasm() {
+    let keygen = Cast::keygen(2, 3, 1);
+    let transcript = keygen.run(1);
+    assert_eq!(transcript.failure(), None);
+    let shares = keygen.take_shares(&transcript);
+    sign_two(&shares[0], &shares[2], &MESSAGE, &mut rng(1));
+    let from = transcript.group().unwrap();
+    let reshare = Cast::reshare(from, shares, &[1, 3], &[1, 2, 3], 2, 2);
+    let transcript = reshare.run(2);
+    let shares = reshare.take_shares(&transcript);
+    sign_two(&shares[1], &shares[2], &MESSAGE, &mut rng(2));
 }
 
 #[wasm_bindgen_test]

@@ -528,7 +528,7 @@ describe("a connection that breaks", () => {
     await owner.open("/apps");
     await site.server.stop();
     await owner.page.getByRole("link", { name: "Activity" }).first().click();
-    await owner.page.getByText(/did not answer|offline|has a problem/i).first().waitFor(LONG);
+    await owner.page.getByText(/did not answer|offline|has a problem|connection broke/i).first().waitFor(LONG);
     await site.server.start();
     // The page reads again by itself as soon as it is connected.
     const retry = owner.page.getByRole("button", { name: "Try again" }).first();

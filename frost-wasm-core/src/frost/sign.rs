@@ -83,6 +83,13 @@ pub struct SigningNonces {
     index: HolderIndex,
 }
 
+impl SigningNonces {
+    /// The commitment that was made with them.
+    pub(crate) fn commitment(&self) -> &Commitment {
+        &self.commitment
+    }
+}
+
 impl std::fmt::Debug for SigningNonces {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("SigningNonces(<redacted>)")
@@ -152,6 +159,23 @@ pub fn finish(
     let mut shares = BTreeMap::from([(*share.package().identifier(), own_share)]);
     for other in others {
         shares.insert(identifier(group, other.index)?, other.share.inner());
+    }
+    aggregate(group, message, &package, &shares)
+}
+
+/// Puts a signature together from the contributions of exactly `threshold` holders, for somebody who is none of them
+/// or has contributed like the others. Verified like that of [`finish`].
+pub fn combine(group: &ValidGroup, message: &[u8; 32], contributions: &[Contribution]) -> Result<[u8; 64], SignError> {
+    let indices: Vec<_> = contributions.iter().map(|it| it.index).collect();
+    group.check_members(None, usize::from(group.threshold), &indices)?;
+    let commitments: Vec<_> = contributions.iter().map(|it| (it.index, it.commitment)).collect();
+    let Some((first, others)) = commitments.split_first() else {
+        return Err(MemberError::Count { needed: usize::from(group.threshold), got: 0 }.into());
+    };
+    let package = signing_package(group, message, *first, others)?;
+    let mut shares = BTreeMap::new();
+    for it in contributions {
+        shares.insert(identifier(group, it.index)?, it.share.inner());
     }
     aggregate(group, message, &package, &shares)
 }

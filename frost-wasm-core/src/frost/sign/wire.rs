@@ -39,7 +39,7 @@ impl Commitment {
         Self::new(inner).map_err(|_| EncodingError::NotAPoint)
     }
 
-    pub(super) fn points(&self) -> [[u8; 33]; 2] {
+    pub(crate) fn points(&self) -> [[u8; 33]; 2] {
         [self.hiding, self.binding]
     }
 
