@@ -5,10 +5,10 @@
 use std::{fmt, str::FromStr};
 
 use k256::{
-    AffinePoint, EncodedPoint, ProjectivePoint, Scalar,
+    AffinePoint, EncodedPoint, ProjectivePoint, Scalar, U256,
     elliptic_curve::{
         PrimeField,
-        ops::MulByGenerator,
+        ops::{MulByGenerator, Reduce},
         point::{AffineCoordinates, DecompressPoint},
         sec1::{FromEncodedPoint, ToEncodedPoint},
         subtle::Choice,
@@ -105,6 +105,11 @@ impl XOnlyKey {
         let point: Option<AffinePoint> = AffinePoint::decompress(&self.0.into(), Choice::from(0)).into();
         point.and_then(|p| Point::from_projective(p.into()))
     }
+}
+
+/// A hash as a scalar, modulo the group order.
+pub(crate) fn reduced_scalar(bytes: &[u8; 32]) -> Scalar {
+    <Scalar as Reduce<U256>>::reduce_bytes(&(*bytes).into())
 }
 
 /// A scalar that is neither zero nor at or above the group order.

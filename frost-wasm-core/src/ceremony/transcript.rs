@@ -1,24 +1,23 @@
 //! What was said so far, and what is due next. Everything here follows from the terms and the packages alone, so
 //! whoever has the same packages comes to the same result, and a transcript that is read again is the one it was.
 
+mod judgement;
+mod rules;
+
 use std::collections::{BTreeMap, BTreeSet};
 
-use k256::ProjectivePoint;
-
 use super::{
-    package::{Body, Digest32, Package, PackageError},
+    package::{Body, Package, PackageError},
     terms::ValidTerms,
-    verification::{self, Given, Plan},
+    verification::Plan,
 };
 use crate::{
     frost::{
-        dealing::{Binding, DealingError, DealtCommitment},
+        dealing::{DealingError, DealtCommitment},
         lagrange,
-        sign::{Commitment, SignatureShare},
+        sign::Commitment,
     },
-    group::{GroupPublic, HolderIndex, HolderPublic, ValidGroup},
-    point::{Point, XOnlyKey},
-    secret::Secret32,
+    group::{HolderIndex, ValidGroup},
 };
 
 /// How often nonces may be lost before the ceremony is given up.
@@ -271,163 +270,6 @@ impl Transcript {
         }
     }
 
-    fn check(&self, party: u16, body: &Body) -> Result<(), Refused> {
-        match (self.step, body) {
-            (Step::Deal, Body::Deal { commitment, proof }) => {
-                let binding = Binding { terms: *self.terms.digest(), dealer: party };
-                let refused = |error| Refused::Deal { party, error };
-                commitment.check(self.terms.threshold, &binding, proof).map_err(refused)?;
-                match self.dealt_constant(party) {
-                    Some(point) => commitment.check_constant(&point).map_err(refused),
-                    None => Ok(()),
-                }
-            }
-            (Step::Share, Body::Share { seen, sealed }) => {
-                self.check_seen(party, seen)?;
-                let others = self.terms.receivers().map(|(it, _)| it.number).filter(|it| *it != party);
-                if others.eq(sealed.iter().map(|(receiver, _)| *receiver)) {
-                    Ok(())
-                } else {
-                    Err(Refused::Entries(party))
-                }
-            }
-            (Step::Confirm, Body::Confirm { public, commitments }) => {
-                self.check_public(party, public)?;
-                self.check_commitments(party, commitments)
-            }
-            (Step::Confirm, Body::Complain { against }) => {
-                let ascending = against.windows(2).all(|pair| matches!(pair, [a, b] if a < b));
-                let dealers =
-                    against.iter().all(|it| *it != party && self.terms.dealers().any(|other| other.number == *it));
-                if ascending && dealers && !against.is_empty() { Ok(()) } else { Err(Refused::Entries(party)) }
-            }
-            (Step::Answer, Body::Answer { values }) => {
-                let asked =
-                    self.complaints().into_iter().filter(|(_, dealer)| *dealer == party).map(|(receiver, _)| receiver);
-                if asked.eq(values.iter().map(|(receiver, _)| *receiver)) {
-                    Ok(())
-                } else {
-                    Err(Refused::Entries(party))
-                }
-            }
-            (Step::Commit, Body::Commit { commitments }) => self.check_commitments(party, commitments),
-            (Step::Prove, Body::Prove { shares }) => self.check_count(party, shares.len()),
-            (Step::Prove, Body::Lost) => Ok(()),
-            (Step::Accept, Body::Accept { public }) => self.check_public(party, public),
-            (_, _) => Err(Refused::OtherStep(party)),
-        }
-    }
-
-    /// Each deal that is shown has to be signed by its dealer for this ceremony. Whether it is the one seen here is
-    /// judged when the round is complete.
-    fn check_seen(&self, party: u16, seen: &[Package]) -> Result<(), Refused> {
-        let dealers = self.terms.dealers().map(|it| it.number);
-        if !dealers.eq(seen.iter().map(|package| package.party)) {
-            return Err(Refused::Entries(party));
-        }
-        let known = |package: &Package| self.said(1, package.party) == Some(package);
-        let signed = |package: &Package| package.round == 1 && package.open(&self.terms).is_ok();
-        if seen.iter().all(|package| known(package) || signed(package)) { Ok(()) } else { Err(Refused::Seen(party)) }
-    }
-
-    fn check_public(&self, party: u16, public: &Digest32) -> Result<(), Refused> {
-        let own = self.group().map(|group| verification::digest_of(group));
-        if own.as_ref() == Some(public) { Ok(()) } else { Err(Refused::OtherGroup(party)) }
-    }
-
-    /// Honest points are random: one that comes twice would let one nonce sign twice.
-    fn check_commitments(&self, party: u16, commitments: &[Commitment]) -> Result<(), Refused> {
-        self.check_count(party, commitments.len())?;
-        let before = self.rounds.iter().flat_map(BTreeMap::values).flat_map(|said| match &said.body {
-            Body::Confirm { commitments, .. } | Body::Commit { commitments } => commitments.as_slice(),
-            _ => &[],
-        });
-        let mut known: BTreeSet<_> = before.flat_map(Commitment::points).collect();
-        let fresh = commitments.iter().flat_map(Commitment::points).all(|point| known.insert(point));
-        if fresh { Ok(()) } else { Err(Refused::RepeatedCommitment(party)) }
-    }
-
-    fn check_count(&self, party: u16, count: usize) -> Result<(), Refused> {
-        let seat = self.terms.party(party).and_then(|it| it.receives);
-        let needed = seat.zip(self.plan()).map(|(seat, plan)| plan.count(seat.index));
-        if needed == Some(count) { Ok(()) } else { Err(Refused::Entries(party)) }
-    }
-
-    /// The round is complete: what comes next.
-    fn advance(&mut self) {
-        let next = match self.step {
-            Step::Deal => Ok(Step::Share),
-            Step::Share => self.end_of_sharing(),
-            Step::Confirm if !self.complaints().is_empty() => Ok(Step::Answer),
-            Step::Confirm | Step::Commit => Ok(Step::Prove),
-            Step::Answer => Err(self.judge_complaints()),
-            Step::Prove => self.end_of_proving(),
-            Step::Accept => Ok(Step::Verified),
-            Step::Verified | Step::Failed => return,
-        };
-        match next {
-            Ok(step) => {
-                self.step = step;
-                if step != Step::Verified {
-                    self.rounds.push(Round::new());
-                }
-            }
-            Err(failure) => {
-                self.step = Step::Failed;
-                self.failure = Some(failure);
-            }
-        }
-    }
-
-    fn end_of_sharing(&mut self) -> Result<Step, Failure> {
-        let two_faced = self.two_faced();
-        if !two_faced.is_empty() {
-            return Err(Failure::TwoFaced(two_faced));
-        }
-        // With at least one honest dealer the sum is never the identity, and a checked deal has the right degree.
-        self.came_out = self.come_out();
-        match &self.came_out {
-            Some(_) => Ok(Step::Confirm),
-            None => Err(Failure::NoGroup),
-        }
-    }
-
-    /// Dealers of whom somebody was shown another signed deal.
-    fn two_faced(&self) -> Vec<u16> {
-        let shown = self.rounds.last().into_iter().flat_map(BTreeMap::values).flat_map(|said| match &said.body {
-            Body::Share { seen, .. } => seen.as_slice(),
-            _ => &[],
-        });
-        let other = shown.filter(|it| self.said(1, it.party) != Some(*it)).map(|package| package.party);
-        other.collect::<BTreeSet<_>>().into_iter().collect()
-    }
-
-    /// The group that the deals make, with even Y.
-    fn come_out(&self) -> Option<CameOut> {
-        let deals: Vec<_> = self.deals().map(|(_, commitment)| commitment).collect();
-        let at = |index: u16| deals.iter().map(|it| it.at(index)).sum::<ProjectivePoint>();
-        let key = Point::from_projective(at(0))?;
-        let even = |point: ProjectivePoint| if key.has_even_y() { point } else { -point };
-        let holders = self
-            .terms
-            .receivers()
-            .map(|(_, seat)| {
-                let verifying_share = Point::from_projective(even(at(seat.index.get())))?;
-                Some(HolderPublic { index: seat.index, role: seat.role, verifying_share })
-            })
-            .collect::<Option<Vec<_>>>()?;
-        let public = GroupPublic {
-            group: self.terms.group,
-            epoch: self.terms.epoch,
-            threshold: self.terms.threshold,
-            pubkey: XOnlyKey::from_bytes(key.x_bytes()),
-            holders,
-        };
-        let goes_on = self.terms.present().is_none_or(|present| present.pubkey == public.pubkey);
-        let group = public.validate().ok().filter(|_| goes_on)?;
-        Some(CameOut { plan: Plan::of(&group), group, is_odd: !key.has_even_y() })
-    }
-
     /// Whether each receiver negates its share, so that the key is the one with even Y.
     pub(super) fn is_odd(&self) -> bool {
         self.came_out.as_ref().is_some_and(|it| it.is_odd)
@@ -460,74 +302,12 @@ impl Transcript {
             .collect()
     }
 
-    fn judge_complaints(&self) -> Failure {
-        let deals: BTreeMap<u16, &DealtCommitment> = self.deals().collect();
-        let (mut dealers, mut accusers) = (BTreeSet::new(), BTreeSet::new());
-        for (receiver, dealer) in self.complaints() {
-            let shown = self.rounds.last().and_then(|round| round.get(&dealer)).and_then(|said| match &said.body {
-                Body::Answer { values } => values.iter().find(|(to, _)| *to == receiver),
-                _ => None,
-            });
-            let value = shown.and_then(|(_, text)| Secret32::from_hex(text).ok());
-            let seat = self.terms.party(receiver).and_then(|it| it.receives);
-            let fits = match (value, seat, deals.get(&dealer)) {
-                (Some(value), Some(seat), Some(commitment)) => commitment.check_value(seat.index, &value).is_ok(),
-                _ => false,
-            };
-            if fits {
-                accusers.insert(receiver)
-            } else {
-                dealers.insert(dealer)
-            };
-        }
-        Failure::Sharing { dealers: dealers.into_iter().collect(), accusers: accusers.into_iter().collect() }
-    }
-
-    fn end_of_proving(&self) -> Result<Step, Failure> {
-        let round = self.rounds.last();
-        let lost = round.is_some_and(|round| round.values().any(|said| matches!(said.body, Body::Lost)));
-        if lost {
-            let tries = self.rounds.len().saturating_sub(3) / 2;
-            return if tries < MAX_TRIES { Ok(Step::Commit) } else { Err(Failure::Tries) };
-        }
-        let Some(CameOut { group, plan, .. }) = &self.came_out else { return Err(Failure::NoGroup) };
-        let receivers = self.terms.receivers();
-        let given = receivers.filter_map(|(party, seat)| {
-            let (commitments, shares) = (self.commitments(party.number)?, self.shares(party.number)?);
-            Some(Given { index: seat.index, commitments, shares })
-        });
-        match plan.verify(&self.terms, group, &given.collect::<Vec<_>>()) {
-            Ok(()) => Ok(Step::Accept),
-            Err(holders) => Err(Failure::BadSignature(self.parties_of(&holders))),
-        }
-    }
-
     /// The newest commitments of a party.
     pub(super) fn commitments(&self, party: u16) -> Option<&[Commitment]> {
         self.rounds.iter().rev().find_map(|round| match &round.get(&party)?.body {
             Body::Confirm { commitments, .. } | Body::Commit { commitments } => Some(commitments.as_slice()),
             _ => None,
         })
-    }
-
-    fn shares(&self, party: u16) -> Option<&[SignatureShare]> {
-        match &self.rounds.last()?.get(&party)?.body {
-            Body::Prove { shares } => Some(shares),
-            _ => None,
-        }
-    }
-
-    fn parties_of(&self, holders: &[HolderIndex]) -> Vec<u16> {
-        let receivers = self.terms.receivers();
-        receivers.filter(|(_, seat)| holders.contains(&seat.index)).map(|(party, _)| party.number).collect()
-    }
-
-    /// In a reshare: the point of what a dealer has to hand on, its weighted share of the present key.
-    fn dealt_constant(&self, party: u16) -> Option<Point> {
-        let present = self.terms.present()?;
-        let index = self.terms.party(party)?.deals?;
-        let weight = self.weight(party)?;
-        present.holder(index)?.verifying_share.times(&weight)
     }
 
     /// In a reshare: the weight of a dealer's share among the dealers.

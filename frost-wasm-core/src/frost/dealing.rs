@@ -9,10 +9,10 @@
 //! tweak that is not Nostr's, and it has no resharing. Tests have that library check what is dealt here.
 
 use k256::{
-    ProjectivePoint, Scalar, U256,
+    ProjectivePoint, Scalar,
     elliptic_curve::{
         Field, PrimeField,
-        ops::{LinearCombination, MulByGenerator, Reduce},
+        ops::{LinearCombination, MulByGenerator},
     },
 };
 use rand_core::{CryptoRng, RngCore};
@@ -23,7 +23,7 @@ use crate::{
     encoding::hex_bytes,
     group::HolderIndex,
     hash::tagged,
-    point::{Point, nonzero_scalar},
+    point::{Point, nonzero_scalar, reduced_scalar},
     secret::Secret32,
 };
 
@@ -108,7 +108,7 @@ impl Dealing {
         let challenge = Point::of_scalar(&nonce).map(|point| challenge(binding, &self.commitment, point));
         // Neither the nonce nor the point of it is ever zero.
         let challenge = challenge.unwrap_or_default();
-        let response = *nonce + reduce(&challenge) * *constant;
+        let response = *nonce + reduced_scalar(&challenge) * *constant;
         let mut proof = [0; 64];
         let (left, right) = proof.split_at_mut(32);
         left.copy_from_slice(&challenge);
@@ -148,7 +148,8 @@ impl DealtCommitment {
             return Err(DealingError::Proof);
         };
         let s = Option::<Scalar>::from(Scalar::from_repr((*s).into())).ok_or(DealingError::Proof)?;
-        let point = ProjectivePoint::lincomb(&ProjectivePoint::GENERATOR, &s, &constant.projective(), &-reduce(e));
+        let point =
+            ProjectivePoint::lincomb(&ProjectivePoint::GENERATOR, &s, &constant.projective(), &-reduced_scalar(e));
         let point = Point::from_projective(point).ok_or(DealingError::Proof)?;
         if challenge(binding, self, point) == *e { Ok(()) } else { Err(DealingError::Proof) }
     }
@@ -226,7 +227,7 @@ fn nonce<R: RngCore + CryptoRng>(
             hash.update(point.to_bytes());
         }
         let mut bytes: [u8; 32] = hash.finalize().into();
-        let nonce = Zeroizing::new(reduce(&bytes));
+        let nonce = Zeroizing::new(reduced_scalar(&bytes));
         bytes.zeroize();
         if !bool::from(nonce.is_zero()) {
             return nonce;
@@ -241,10 +242,6 @@ fn challenge(binding: &Binding, commitment: &DealtCommitment, nonce: Point) -> [
         hash.update(point.to_bytes());
     }
     hash.finalize().into()
-}
-
-fn reduce(bytes: &[u8; 32]) -> Scalar {
-    <Scalar as Reduce<U256>>::reduce_bytes(&(*bytes).into())
 }
 
 /// Adds up the values that one receiver got, for the even-Y form of the key; `None` if the sum is no share.

@@ -4,8 +4,8 @@
 //! was made with the holder's own share. Every point given here is a [`Point`], hence never infinite.
 
 use k256::{
-    ProjectivePoint, Scalar, U256,
-    elliptic_curve::{PrimeField, ops::LinearCombination, ops::Reduce},
+    ProjectivePoint, Scalar,
+    elliptic_curve::{PrimeField, ops::LinearCombination},
 };
 use sha2::Digest;
 use zeroize::{Zeroize, Zeroizing};
@@ -13,7 +13,7 @@ use zeroize::{Zeroize, Zeroizing};
 use crate::{
     encoding::hex_bytes,
     hash::tagged,
-    point::{Point, nonzero_scalar},
+    point::{Point, nonzero_scalar, reduced_scalar},
     secret::Secret32,
 };
 
@@ -65,7 +65,7 @@ pub(crate) fn prove_with(
     let r2 = statement.base.times(&k).ok_or(DleqError::Failed)?;
 
     let e = challenge(public, result, statement, r1, r2);
-    let s = *k + reduce(&e) * a;
+    let s = *k + reduced_scalar(&e) * a;
     let mut proof = [0; 64];
     let (left, right) = proof.split_at_mut(32);
     left.copy_from_slice(&e);
@@ -85,7 +85,7 @@ pub fn verify(public: Point, result: Point, statement: &Statement<'_>, proof: &P
     let Some(s) = Option::<Scalar>::from(Scalar::from_repr((*s).into())) else {
         return false;
     };
-    let minus_e = -reduce(e);
+    let minus_e = -reduced_scalar(e);
     let commitment = |base: Point, image: Point| {
         Point::from_projective(ProjectivePoint::lincomb(&base.projective(), &s, &image.projective(), &minus_e))
     };
@@ -113,7 +113,7 @@ fn nonce(
         .chain_update(statement.message.map_or(&[][..], |m| m.as_slice()))
         .finalize()
         .into();
-    let k = Zeroizing::new(reduce(&rand));
+    let k = Zeroizing::new(reduced_scalar(&rand));
     rand.zeroize();
     if bool::from(k.is_zero()) { Err(DleqError::Failed) } else { Ok(k) }
 }
@@ -125,8 +125,4 @@ fn challenge(public: Point, result: Point, statement: &Statement<'_>, r1: Point,
     }
     hash.update(statement.message.map_or(&[][..], |m| m.as_slice()));
     hash.finalize().into()
-}
-
-fn reduce(bytes: &[u8; 32]) -> Scalar {
-    <Scalar as Reduce<U256>>::reduce_bytes(&(*bytes).into())
 }
