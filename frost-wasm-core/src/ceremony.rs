@@ -19,11 +19,12 @@
 pub mod coordinator;
 mod package;
 mod participant;
+mod sealing;
 mod terms;
 mod transcript;
 mod verification;
 
-pub use package::{Body, Digest32, Package, PackageError, PackageSignature, PartyKeys};
+pub use package::{Body, Digest32, Package, PackageError, PackageSignature, PartyKeys, Shown};
 pub use participant::{Memory, Participant, ParticipantError};
 pub use terms::{CeremonyId, Kind, Party, Seat, Terms, TermsError, VERSION, ValidTerms};
 pub use transcript::{Failure, Refused, Step, Transcript};

@@ -9,10 +9,11 @@ use common::{index, rng};
 use frost_wasm_core::{
     ceremony::{
         Body, CeremonyId, Digest32, Failure, Kind, Memory, Package, PackageError, Participant, ParticipantError,
-        PartyKeys, Refused, Step, TermsError, Transcript,
+        PartyKeys, Refused, Shown, Step, TermsError, Transcript,
     },
     frost::dealing::{Binding, Dealing, DealingError},
     group::{GroupError, HolderRole},
+    provision,
 };
 
 /// All of round one, and who would say what next.
@@ -144,19 +145,45 @@ fn attack_12_values_can_not_be_read_by_the_coordinator_or_another_party() {
     assert_eq!(said, [Body::Complain { against: vec![1] }]);
 }
 
-#[test]
-fn a_value_that_does_not_fit_names_its_dealer_when_it_can_not_show_a_better_one() {
-    let cast = Cast::keygen(2, 3, 1);
-    let lied = cast.run_with(3, |_, package| match (package.party, package.round, body(&package)) {
+/// A value that opens at its receiver and is another one than was committed to.
+fn wrong_value(cast: &Cast, dealer: u16, receiver: u16) -> String {
+    let aad = [cast.terms.digest().as_slice(), &dealer.to_be_bytes(), &receiver.to_be_bytes()].concat();
+    let to = cast.terms.party(receiver).unwrap().receiving;
+    provision::seal(&to, b"passport/v1/ceremony/value", &aad, &[7; 32], &mut rng(6)).unwrap()
+}
+
+/// Dealer 1 seals a wrong value to party 3, and answers the complaint with `answer` of its honest answer.
+fn with_wrong_value(cast: &Cast, sealed_text: &str, answer: impl Fn(Shown) -> Shown) -> Transcript {
+    cast.run_with(3, |_, package| match (package.party, package.round, body(&package)) {
         (1, 2, Body::Share { seen, mut sealed }) => {
-            sealed[1].1 = sealed[0].1.clone();
+            sealed[1].1 = sealed_text.to_owned();
             cast.forge(1, 2, &Body::Share { seen, sealed })
         }
-        (1, 4, Body::Answer { .. }) => cast.forge(1, 4, &Body::Answer { values: vec![(3, "01".repeat(32))] }),
+        (1, 4, Body::Answer { values }) => {
+            cast.forge(1, 4, &Body::Answer { values: values.into_iter().map(&answer).collect() })
+        }
         _ => package,
-    });
-    assert_eq!(lied.failure(), Some(&Failure::Sharing { dealers: vec![1], accusers: vec![] }));
-    assert_eq!(lied.failure().unwrap().culprits(), [1]);
+    })
+}
+
+#[test]
+fn a_wrong_value_names_its_dealer_whatever_it_answers() {
+    let cast = Cast::keygen(2, 3, 1);
+    let blamed = Failure::Sharing { dealers: vec![1], accusers: vec![] };
+    for sealed in [wrong_value(&cast, 1, 3), "AAAA".to_owned(), String::new()] {
+        // The value that it should have handed out does not help afterwards: it is not what was sealed.
+        let answers: [&dyn Fn(Shown) -> Shown; 4] = [
+            &|shown| shown,
+            &|shown| Shown { value: "07".repeat(32), ..shown },
+            &|shown| Shown { value: "xx".to_owned(), ..shown },
+            &|shown| Shown { seed: "01".repeat(32), ..shown },
+        ];
+        for answer in answers {
+            let transcript = with_wrong_value(&cast, &sealed, answer);
+            assert_eq!(transcript.failure(), Some(&blamed));
+            assert_eq!(transcript.failure().unwrap().culprits(), [1]);
+        }
+    }
 }
 
 #[test]

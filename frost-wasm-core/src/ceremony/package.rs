@@ -79,8 +79,8 @@ pub enum Body {
     },
     /// An accused dealer shows what it handed to those who complained. They know it already, if it is honest.
     Answer {
-        /// Receiver and value, 64 characters of lowercase hex.
-        values: Vec<(u16, String)>,
+        /// By ascending receiver.
+        values: Vec<Shown>,
     },
     /// Fresh nonces, after somebody lost theirs.
     Commit {
@@ -99,6 +99,18 @@ pub enum Body {
         /// Digest of the group that came out.
         public: Digest32,
     },
+}
+
+/// One value in public, with what shows that it is the one that was handed out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Shown {
+    /// The receiver's number.
+    pub receiver: u16,
+    /// The value, 64 characters of lowercase hex.
+    pub value: String,
+    /// The seed from which it was sealed, 64 characters of lowercase hex.
+    pub seed: String,
 }
 
 /// Why a package was not taken for what it claims to be.

@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use rand_chacha::ChaCha20Rng;
 use rand_core::{CryptoRng, RngCore, SeedableRng};
 use sha2::Digest;
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroizing;
 
 use super::{
-    package::{Body, Package, PartyKeys},
+    package::{Body, Package, PartyKeys, Shown},
+    sealing,
     terms::{Seat, ValidTerms},
     transcript::{Step, Transcript},
     verification::{self, Plan},
@@ -20,13 +21,9 @@ use crate::{
     },
     group::{GroupPublic, HolderIndex},
     hash::tagged,
-    provision,
     secret::Secret32,
     share::{KeyShare, ShareError},
 };
-
-/// The purpose under which a value travels from dealer to receiver. `aad`: digest of the terms, dealer, receiver.
-const VALUE_PURPOSE: &[u8] = b"passport/v1/ceremony/value";
 
 /// Why a party can't go on. What was said by others is judged by the transcript.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -150,10 +147,9 @@ impl<'a> Participant<'a> {
         let others = self.terms.receivers().filter(|(party, _)| party.number != self.number);
         let sealed = others
             .map(|(party, seat)| {
-                let (value, aad) = (dealing.value(seat.index), self.aad(self.number, party.number));
-                let rng = &mut self.drawn("sealing", party.number);
-                let sealed = provision::seal(&party.receiving, VALUE_PURPOSE, &aad, value.expose_secret(), rng);
-                sealed.map(|text| (party.number, text)).map_err(|_| ParticipantError::Internal)
+                let (value, seed) = (dealing.value(seat.index), self.drawn_seed("sealing", party.number));
+                let sealed = sealing::seal(&self.terms, self.number, party.number, &value, &seed);
+                sealed.map(|text| (party.number, text)).ok_or(ParticipantError::Internal)
             })
             .collect::<Result<_, _>>()?;
         Ok(Body::Share { seen, sealed })
@@ -178,8 +174,10 @@ impl<'a> Participant<'a> {
         let dealing = self.dealing(transcript)?;
         let mine = transcript.complaints().into_iter().filter(|(_, dealer)| *dealer == self.number);
         let values = mine.filter_map(|(receiver, _)| {
-            let seat = self.seat(receiver)?;
-            Some((receiver, dealing.value(seat.index).to_hex().expose_secret().to_owned()))
+            let value = dealing.value(self.seat(receiver)?.index);
+            let [value, seed] =
+                [value, self.drawn_seed("sealing", receiver)].map(|it| it.to_hex().expose_secret().to_owned());
+            Some(Shown { receiver, value, seed })
         });
         Ok(Body::Answer { values: values.collect() })
     }
@@ -308,13 +306,7 @@ impl<'a> Participant<'a> {
     }
 
     fn opened(&self, transcript: &Transcript, dealer: u16) -> Option<Secret32> {
-        let sealed = transcript.sealed(dealer, self.number)?;
-        let aad = self.aad(dealer, self.number);
-        self.keys.receiving.open(VALUE_PURPOSE, &aad, sealed).ok()?.into_fixed()
-    }
-
-    fn aad(&self, dealer: u16, receiver: u16) -> Vec<u8> {
-        [self.terms.digest().as_slice(), &dealer.to_be_bytes(), &receiver.to_be_bytes()].concat()
+        sealing::open(&self.terms, dealer, self.number, self.keys, transcript.sealed(dealer, self.number)?)
     }
 
     fn seat(&self, party: u16) -> Option<Seat> {
@@ -332,16 +324,16 @@ impl<'a> Participant<'a> {
 
     /// Randomness that is the same whenever this party draws for the same thing in the same ceremony.
     fn drawn(&self, what: &str, number: u16) -> ChaCha20Rng {
-        let mut seed: [u8; 32] = tagged("passport/v1/ceremony/drawn")
+        ChaCha20Rng::from_seed(*self.drawn_seed(what, number).expose_secret())
+    }
+
+    fn drawn_seed(&self, what: &str, number: u16) -> Secret32 {
+        let seed = tagged("passport/v1/ceremony/drawn")
             .chain_update(self.keys.seed.expose_secret())
             .chain_update(self.terms.digest())
             .chain_update(self.number.to_be_bytes())
             .chain_update(what.as_bytes())
-            .chain_update(number.to_be_bytes())
-            .finalize()
-            .into();
-        let rng = ChaCha20Rng::from_seed(seed);
-        seed.zeroize();
-        rng
+            .chain_update(number.to_be_bytes());
+        Secret32::from_bytes(seed.finalize().into())
     }
 }

@@ -8,9 +8,10 @@ use super::{CameOut, Failure, MAX_TRIES, Round, Step, Transcript};
 use crate::{
     ceremony::{
         package::Body,
+        sealing,
         verification::{Given, Plan},
     },
-    frost::{dealing::DealtCommitment, sign::SignatureShare},
+    frost::sign::SignatureShare,
     group::{GroupPublic, HolderIndex, HolderPublic},
     point::{Point, XOnlyKey},
     secret::Secret32,
@@ -93,26 +94,30 @@ impl Transcript {
     }
 
     fn judge_complaints(&self) -> Failure {
-        let deals: BTreeMap<u16, &DealtCommitment> = self.deals().collect();
         let (mut dealers, mut accusers) = (BTreeSet::new(), BTreeSet::new());
         for (receiver, dealer) in self.complaints() {
-            let shown = self.rounds.last().and_then(|round| round.get(&dealer)).and_then(|said| match &said.body {
-                Body::Answer { values } => values.iter().find(|(to, _)| *to == receiver),
-                _ => None,
-            });
-            let value = shown.and_then(|(_, text)| Secret32::from_hex(text).ok());
-            let seat = self.terms.party(receiver).and_then(|it| it.receives);
-            let fits = match (value, seat, deals.get(&dealer)) {
-                (Some(value), Some(seat), Some(commitment)) => commitment.check_value(seat.index, &value).is_ok(),
-                _ => false,
-            };
-            if fits {
-                accusers.insert(receiver)
-            } else {
-                dealers.insert(dealer)
+            match self.has_shown(dealer, receiver) {
+                Some(true) => accusers.insert(receiver),
+                _ => dealers.insert(dealer),
             };
         }
         Failure::Sharing { dealers: dealers.into_iter().collect(), accusers: accusers.into_iter().collect() }
+    }
+
+    /// Whether a dealer has shown that it handed the right value to a receiver: it fits the commitment, and sealed again
+    /// it is what was sealed.
+    fn has_shown(&self, dealer: u16, receiver: u16) -> Option<bool> {
+        let values = match &self.rounds.last()?.get(&dealer)?.body {
+            Body::Answer { values } => values,
+            _ => return None,
+        };
+        let shown = values.iter().find(|shown| shown.receiver == receiver)?;
+        let [value, seed] = [&shown.value, &shown.seed].map(|text| Secret32::from_hex(text).ok());
+        let (value, seed) = (value?, seed?);
+        let seat = self.terms.party(receiver)?.receives?;
+        let (_, commitment) = self.deals().find(|(party, _)| *party == dealer)?;
+        let sealed = sealing::seal(&self.terms, dealer, receiver, &value, &seed)?;
+        Some(commitment.check_value(seat.index, &value).is_ok() && self.sealed(dealer, receiver) == Some(&sealed))
     }
 
     fn end_of_proving(&self) -> Result<Step, Failure> {

@@ -46,11 +46,7 @@ impl Transcript {
             (Step::Answer, Body::Answer { values }) => {
                 let asked =
                     self.complaints().into_iter().filter(|(_, dealer)| *dealer == party).map(|(receiver, _)| receiver);
-                if asked.eq(values.iter().map(|(receiver, _)| *receiver)) {
-                    Ok(())
-                } else {
-                    Err(Refused::Entries(party))
-                }
+                if asked.eq(values.iter().map(|shown| shown.receiver)) { Ok(()) } else { Err(Refused::Entries(party)) }
             }
             (Step::Commit, Body::Commit { commitments }) => self.check_commitments(party, commitments),
             (Step::Prove, Body::Prove { shares }) => self.check_count(party, shares.len()),
