@@ -114,6 +114,17 @@ pub(crate) fn reduced_scalar(bytes: &[u8; 32]) -> Scalar {
 
 /// A scalar that is neither zero nor at or above the group order.
 pub(crate) fn nonzero_scalar(secret: &Secret32) -> Option<Scalar> {
-    let scalar: Option<Scalar> = Scalar::from_repr((*secret.expose_secret()).into()).into();
-    scalar.filter(|s| !bool::from(s.is_zero()))
+    scalar_of(secret).filter(|s| !bool::from(s.is_zero()))
+}
+
+/// A scalar below the group order, zero too.
+pub(crate) fn scalar_of(secret: &Secret32) -> Option<Scalar> {
+    Scalar::from_repr((*secret.expose_secret()).into()).into()
+}
+
+/// The scalar's 32 bytes, big-endian.
+pub(crate) fn secret_of(scalar: &Scalar) -> Secret32 {
+    let mut secret = Secret32::zeroed();
+    secret.expose_mut().copy_from_slice(scalar.to_bytes().as_slice());
+    secret
 }

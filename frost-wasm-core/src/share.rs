@@ -30,7 +30,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     group::{GroupError, GroupPublic, HolderIndex, HolderRole, ValidGroup},
-    point::{Point, nonzero_scalar},
+    point::{Point, nonzero_scalar, secret_of},
     secret::Secret32,
 };
 
@@ -107,9 +107,7 @@ impl KeyShare {
     /// The secret scalar, for handing the share to its holder or putting it into a kit.
     #[must_use]
     pub fn expose_signing_share(&self) -> Secret32 {
-        let mut secret = Secret32::zeroed();
-        secret.expose_mut().copy_from_slice(self.material.scalar.to_bytes().as_slice());
-        secret
+        secret_of(&self.material.scalar)
     }
 
     pub(crate) fn scalar(&self) -> &Scalar {

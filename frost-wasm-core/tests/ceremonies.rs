@@ -5,19 +5,13 @@ mod cast;
 mod common;
 
 use cast::Cast;
-use common::{MESSAGE, index, rng};
+use common::{MESSAGE, index, judge_accepts, rng};
 use frost_wasm_core::{
     ceremony::{Body, Step, Transcript},
     frost::{keygen, sign},
     group::GroupPublic,
     share::KeyShare,
 };
-
-fn judge_accepts(public: &GroupPublic, message: &[u8; 32], signature: [u8; 64]) -> bool {
-    let key = secp256k1::XOnlyPublicKey::from_byte_array(*public.pubkey.as_bytes()).unwrap();
-    let signature = secp256k1::schnorr::Signature::from_byte_array(signature);
-    secp256k1::SECP256K1.verify_schnorr(&signature, message, &key).is_ok()
-}
 
 /// Every set of `threshold` shares, by position.
 fn subsets(of: usize, needed: usize) -> Vec<Vec<usize>> {

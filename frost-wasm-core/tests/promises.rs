@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{MESSAGE, context, group, index, parts, peer, rng, sign_two, split};
+use common::{MESSAGE, context, group, index, judge_accepts, parts, peer, rng, sign_two, split};
 use frost_wasm_core::{
     frost::{ecdh, keygen},
     group::{GroupPublic, HolderIndex},
@@ -12,12 +12,6 @@ use frost_wasm_core::{
     secret::Secret32,
     share::KeyShare,
 };
-
-fn judge_accepts(public: &GroupPublic, message: &[u8; 32], signature: [u8; 64]) -> bool {
-    let key = secp256k1::XOnlyPublicKey::from_byte_array(*public.pubkey.as_bytes()).unwrap();
-    let signature = secp256k1::schnorr::Signature::from_byte_array(signature);
-    secp256k1::SECP256K1.verify_schnorr(&signature, message, &key).is_ok()
-}
 
 /// The whole key's ECDH, as the independent implementation does it.
 fn judge_ecdh(whole: &Secret32, peer: &ecdh::Peer) -> [u8; 32] {

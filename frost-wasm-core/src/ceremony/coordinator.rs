@@ -45,6 +45,14 @@ pub enum Mutation {
     },
 }
 
+impl Mutation {
+    fn at_ms(&self) -> u64 {
+        match self {
+            Self::Taken { at_ms, .. } | Self::Cancelled { at_ms, .. } | Self::Expired { at_ms } => *at_ms,
+        }
+    }
+}
+
 /// How a run ended. All of it is final.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum End {
@@ -89,7 +97,7 @@ pub struct Coordinator {
     transcript: Transcript,
     limits: Limits,
     round_since_ms: u64,
-    /// Set when it was cancelled or expired, with the time; otherwise the transcript says how it ended.
+    /// Set when it was cancelled or expired; otherwise the transcript says how it ended.
     cut: Option<End>,
     ended_at_ms: Option<u64>,
 }
@@ -137,14 +145,7 @@ impl Coordinator {
 
     /// Applies one change. Every check was made by the step that gave it.
     pub fn apply(&mut self, mutation: &Mutation) {
-        let (before, at_ms) = (
-            self.transcript.round(),
-            match mutation {
-                Mutation::Taken { at_ms, .. } | Mutation::Cancelled { at_ms, .. } | Mutation::Expired { at_ms } => {
-                    *at_ms
-                }
-            },
-        );
+        let (before, at_ms) = (self.transcript.round(), mutation.at_ms());
         match mutation {
             // A package that was taken once is taken again.
             Mutation::Taken { package, .. } => drop(self.transcript.take(package)),

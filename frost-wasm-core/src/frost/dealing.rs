@@ -23,7 +23,7 @@ use crate::{
     encoding::hex_bytes,
     group::HolderIndex,
     hash::tagged,
-    point::{Point, nonzero_scalar, reduced_scalar},
+    point::{Point, reduced_scalar, scalar_of, secret_of},
     secret::Secret32,
 };
 
@@ -124,9 +124,7 @@ impl Dealing {
         for coefficient in self.coefficients.iter().rev() {
             *value = *value * at + coefficient;
         }
-        let mut secret = Secret32::zeroed();
-        secret.expose_mut().copy_from_slice(value.to_bytes().as_slice());
-        secret
+        secret_of(&value)
     }
 }
 
@@ -156,8 +154,7 @@ impl DealtCommitment {
 
     /// Checks a value that this dealer handed to `receiver`.
     pub fn check_value(&self, receiver: HolderIndex, value: &Secret32) -> Result<(), DealingError> {
-        let value: Option<Scalar> = Scalar::from_repr((*value.expose_secret()).into()).into();
-        let value = Zeroizing::new(value.ok_or(DealingError::Value)?);
+        let value = Zeroizing::new(scalar_of(value).ok_or(DealingError::Value)?);
         if ProjectivePoint::mul_by_generator(&*value) == self.at(receiver.get()) {
             Ok(())
         } else {
@@ -248,13 +245,10 @@ fn challenge(binding: &Binding, commitment: &DealtCommitment, nonce: Point) -> [
 pub(crate) fn add_up(values: &[Secret32], negate: bool) -> Option<Secret32> {
     let mut sum = Zeroizing::new(Scalar::ZERO);
     for value in values {
-        let value: Option<Scalar> = Scalar::from_repr((*value.expose_secret()).into()).into();
-        *sum += value?;
+        *sum += scalar_of(value)?;
     }
     if negate {
         *sum = -*sum;
     }
-    let mut secret = Secret32::zeroed();
-    secret.expose_mut().copy_from_slice(sum.to_bytes().as_slice());
-    nonzero_scalar(&secret).map(|_| secret)
+    (!bool::from(sum.is_zero())).then(|| secret_of(&sum))
 }

@@ -16,7 +16,7 @@ use zeroize::Zeroizing;
 use super::lagrange;
 use crate::{
     group::{GroupError, GroupId, GroupPublic, HolderIndex, HolderPublic, HolderRole, MAX_HOLDERS, MIN_THRESHOLD},
-    point::{Point, XOnlyKey, nonzero_scalar},
+    point::{Point, XOnlyKey, nonzero_scalar, secret_of},
     secret::Secret32,
     share::{KeyShare, ShareError},
 };
@@ -180,10 +180,4 @@ fn deal<R: RngCore + CryptoRng>(
         return Err(KeygenError::Failed);
     }
     Ok((shares, package))
-}
-
-fn secret_of(scalar: &Scalar) -> Secret32 {
-    let mut secret = Secret32::zeroed();
-    secret.expose_mut().copy_from_slice(scalar.to_bytes().as_slice());
-    secret
 }

@@ -58,3 +58,11 @@ pub fn peer(seed: u64) -> (Secret32, Peer) {
 pub fn parts(shares: &[&KeyShare], peer: &Peer, context: &Context, rng: &mut ChaCha20Rng) -> Vec<PartialEcdh> {
     shares.iter().map(|share| ecdh::contribute(share, peer, context, rng).unwrap()).collect()
 }
+
+/// Whether an independent implementation takes the signature.
+#[cfg(not(target_arch = "wasm32"))]
+pub fn judge_accepts(public: &GroupPublic, message: &[u8; 32], signature: [u8; 64]) -> bool {
+    let key = secp256k1::XOnlyPublicKey::from_byte_array(*public.pubkey.as_bytes()).unwrap();
+    let signature = secp256k1::schnorr::Signature::from_byte_array(signature);
+    secp256k1::SECP256K1.verify_schnorr(&signature, message, &key).is_ok()
+}
