@@ -56,7 +56,7 @@ pub fn connection<R: RngCore + CryptoRng>(
     };
     let statement = owner.sign(group, seq, &Verb::Grant(grant), now_s, rng)?;
     let transport = provision::seal(
-        &holders.bunker,
+        &holders.bunker.receiving,
         TRANSPORT_PURPOSE,
         statement.id.as_bytes(),
         pair.expose_secret().expose_secret(),

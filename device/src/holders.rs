@@ -2,6 +2,7 @@
 
 use frost_wasm_core::{
     group::{HolderIndex, HolderRole},
+    point::XOnlyKey,
     provision::ReceivingPublic,
 };
 use serde::Deserialize;
@@ -28,13 +29,24 @@ pub struct HolderEntry {
     pub index: HolderIndex,
     /// Where to seal to.
     pub receiving_key: ReceivingPublic,
+    /// Under which it speaks in ceremonies.
+    pub signing_key: XOnlyKey,
 }
 
-/// The server-side holders' receiving keys.
+/// The keys of one server-side holder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct HolderKeys {
+    /// Where to seal to.
+    pub(crate) receiving: ReceivingPublic,
+    /// Under which it speaks.
+    pub(crate) signing: XOnlyKey,
+}
+
+/// The keys of the server-side holders.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Holders {
-    pub(crate) bunker: ReceivingPublic,
-    pub(crate) cosigner: ReceivingPublic,
+    pub(crate) bunker: HolderKeys,
+    pub(crate) cosigner: HolderKeys,
 }
 
 impl Holders {
@@ -44,14 +56,16 @@ impl Holders {
         let key = |role, index| {
             let mut matching = list.holders.iter().filter(|holder| holder.role == role);
             match (matching.next(), matching.next()) {
-                (Some(one), None) if one.index.get() == index => Some(one.receiving_key),
+                (Some(one), None) if one.index.get() == index => {
+                    Some(HolderKeys { receiving: one.receiving_key, signing: one.signing_key })
+                }
                 (Some(_) | None, _) => None,
             }
         };
         let bunker = key(HolderRole::Bunker, BUNKER);
         let cosigner = key(HolderRole::Cosigner, COSIGNER);
         match (bunker, cosigner) {
-            (Some(bunker), Some(cosigner)) if bunker != cosigner => Ok(Self { bunker, cosigner }),
+            (Some(bunker), Some(cosigner)) if bunker.receiving != cosigner.receiving => Ok(Self { bunker, cosigner }),
             (Some(_), Some(_)) => Err(Failure::new(
                 "holders_not_separate",
                 "The server's two holders have the same key, so one of them would get the whole of yours. Nothing was sent.",
@@ -66,7 +80,7 @@ impl Holders {
 
 #[cfg(test)]
 pub(crate) mod tests {
-    use frost_wasm_core::{provision::ReceivingKey, secret::Secret32};
+    use frost_wasm_core::{ceremony::PartyKeys, provision::ReceivingKey, secret::Secret32};
 
     use super::*;
 
@@ -75,7 +89,16 @@ pub(crate) mod tests {
     }
 
     pub(crate) fn holders() -> Holders {
-        Holders { bunker: receiving(1).public(), cosigner: receiving(2).public() }
+        Holders { bunker: keys_of(1), cosigner: keys_of(2) }
+    }
+
+    /// A server-side holder's secrets in a ceremony.
+    pub(crate) fn party(byte: u8) -> PartyKeys {
+        PartyKeys::of_holder(&Secret32::from_bytes([byte; 32]), Secret32::from_bytes([byte + 100; 32])).unwrap()
+    }
+
+    fn keys_of(byte: u8) -> HolderKeys {
+        HolderKeys { receiving: receiving(byte).public(), signing: party(byte).signing_public() }
     }
 
     fn list(keys: [(&str, u16, u8); 2]) -> HolderList {
@@ -83,7 +106,8 @@ pub(crate) mod tests {
             .into_iter()
             .map(|(role, index, byte)| {
                 serde_json::json!({
-                    "role": role, "index": index, "receiving_key": receiving(byte).public(),
+                    "role": role, "index": index, "receiving_key": keys_of(byte).receiving,
+                    "signing_key": keys_of(byte).signing,
                 })
             })
             .collect();

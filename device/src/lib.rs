@@ -9,6 +9,7 @@
 
 #[cfg(target_arch = "wasm32")]
 pub mod bindings;
+pub mod ceremony;
 pub mod connection;
 pub mod enrolment;
 pub mod export;

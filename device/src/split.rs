@@ -87,8 +87,10 @@ pub fn split<R: RngCore + CryptoRng>(
         provision::seal(to, SHARE_PURPOSE, &aad, share_secret.expose_secret(), rng)
             .map_err(|error| failed(error.to_string()))
     };
-    let packages =
-        SharePackages { bunker: seal(&holders.bunker, &bunker)?, cosigner: seal(&holders.cosigner, &cosigner)? };
+    let packages = SharePackages {
+        bunker: seal(&holders.bunker.receiving, &bunker)?,
+        cosigner: seal(&holders.cosigner.receiving, &cosigner)?,
+    };
     Ok(SplitKey { public, statement, packages, recovery })
 }
 

@@ -315,8 +315,8 @@ mod tests {
     fn list() -> HolderList {
         let Holders { bunker, cosigner } = holders();
         let list = serde_json::json!({"holders": [
-            {"role": "bunker", "index": 1, "receiving_key": bunker},
-            {"role": "cosigner", "index": 2, "receiving_key": cosigner},
+            {"role": "bunker", "index": 1, "receiving_key": bunker.receiving, "signing_key": bunker.signing},
+            {"role": "cosigner", "index": 2, "receiving_key": cosigner.receiving, "signing_key": cosigner.signing},
         ]});
         serde_json::from_value(list).unwrap()
     }

@@ -2,6 +2,7 @@
 //! to trust.
 //!
 //! - [`Terms`] say what the ceremony is for and who takes part. Everything that a party signs is bound to them.
+//! - A [`Meeting`](meeting::Meeting) waits until everybody who is invited has come with a key, which makes the terms.
 //! - A [`Package`] is what one party says in one round, signed with its ceremony key.
 //! - A [`Transcript`] is what was said so far. It decides what is due next, refuses what does not belong, and blames.
 //!   Coordinator and parties run the same one, each over what it has seen.
@@ -17,6 +18,7 @@
 //! A complaint in place of a confirmation has the accused **answer** in public, and names who lied.
 
 pub mod coordinator;
+pub mod meeting;
 mod package;
 mod participant;
 mod sealing;
@@ -28,4 +30,4 @@ pub use package::{Body, Digest32, Package, PackageError, PackageSignature, Party
 pub use participant::{Memory, Participant, ParticipantError};
 pub use terms::{CeremonyId, Kind, Party, Seat, Terms, TermsError, VERSION, ValidTerms};
 pub use transcript::{Failure, Refused, Step, Transcript};
-pub use verification::MAX_SETS;
+pub use verification::{MAX_SETS, Proof};

@@ -339,7 +339,6 @@ fn terms_that_make_no_group_are_refused() {
     assert_eq!(changed(&|it| it.threshold = 4), size(4, 3));
     assert_eq!(changed(&|it| it.epoch = 1), TermsError::Epoch);
     assert_eq!(changed(&|it| it.parties[1].number = 7), TermsError::Party(7));
-    assert_eq!(changed(&|it| it.parties[1].signing = it.parties[0].signing), TermsError::SharedKey(2));
     assert_eq!(changed(&|it| it.parties[1].receiving = it.parties[0].receiving), TermsError::SharedKey(2));
     assert_eq!(changed(&|it| it.parties[1].deals = Some(index(1))), TermsError::Dealer(2));
     assert_eq!(changed(&|it| it.parties[1].deals = None), TermsError::Dealer(2));

@@ -148,6 +148,15 @@ impl PartyKeys {
         Some(Self { signing, receiving, seed })
     }
 
+    /// Those of a holder that lives on a server: it speaks under a key that follows from the secret under which it
+    /// receives, so that people know both from one place.
+    #[must_use]
+    pub fn of_holder(receiving: &Secret32, seed: Secret32) -> Option<Self> {
+        let hash = tagged("passport/v1/holder/signing").chain_update(receiving.expose_secret());
+        let signing = Secret32::from_bytes(hash.finalize().into());
+        Self::new(&signing, ReceivingKey::from_secret(receiving).ok()?, seed)
+    }
+
     /// Draws all of them, for a party that has no key of its own yet.
     pub fn random<R: RngCore + CryptoRng>(rng: &mut R) -> Option<Self> {
         let receiving = ReceivingKey::from_secret(&Secret32::random(rng)).ok()?;

@@ -101,8 +101,8 @@ pub enum TermsError {
     /// Parties are not numbered upwards from 1, or one has nothing to do.
     #[error("party {0} is out of order, or neither deals nor receives")]
     Party(u16),
-    /// Two parties have one key.
-    #[error("party {0} has a key of another party")]
+    /// Two parties would read each other's values.
+    #[error("party {0} has the receiving key of another party")]
     SharedKey(u16),
     /// The group that would come out of it is impossible, or the present one is refused.
     #[error(transparent)]
@@ -177,7 +177,8 @@ impl Terms {
             if usize::from(party.number) != position + 1 || (party.deals.is_none() && party.receives.is_none()) {
                 return Err(TermsError::Party(party.number));
             }
-            if earlier.iter().any(|it| it.signing == party.signing || it.receiving == party.receiving) {
+            // One person may speak for two seats: what a party says names the party.
+            if earlier.iter().any(|it| it.receiving == party.receiving) {
                 return Err(TermsError::SharedKey(party.number));
             }
             if party.deals.is_some() && earlier.iter().any(|it| it.deals == party.deals) {

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{
     package::{Body, Package, PackageError},
     terms::ValidTerms,
-    verification::Plan,
+    verification::{Plan, Proof},
 };
 use crate::{
     frost::{
@@ -131,6 +131,7 @@ pub struct Transcript {
     step: Step,
     failure: Option<Failure>,
     came_out: Option<CameOut>,
+    proof: Option<Proof>,
 }
 
 /// What the deals make.
@@ -161,7 +162,7 @@ impl Transcript {
     /// Nothing was said yet.
     #[must_use]
     pub fn new(terms: ValidTerms) -> Self {
-        Self { terms, rounds: vec![Round::new()], step: Step::Deal, failure: None, came_out: None }
+        Self { terms, rounds: vec![Round::new()], step: Step::Deal, failure: None, came_out: None, proof: None }
     }
 
     /// Takes a package. The same one again changes nothing; `true` when it was new.
@@ -237,6 +238,12 @@ impl Transcript {
     #[must_use]
     pub fn group(&self) -> Option<&ValidGroup> {
         self.came_out.as_ref().map(|it| &it.group)
+    }
+
+    /// The signatures that show that the group signs, once every set has given one.
+    #[must_use]
+    pub fn proof(&self) -> Option<&Proof> {
+        self.proof.as_ref()
     }
 
     /// Which sets of holders prove it.

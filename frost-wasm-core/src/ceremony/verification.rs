@@ -4,9 +4,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde::{Deserialize, Serialize};
 use sha2::Digest;
 
-use super::{package::Digest32, terms::ValidTerms};
+use super::{
+    package::{Digest32, PackageSignature},
+    terms::ValidTerms,
+};
 use crate::{
     frost::sign::{self, Commitment, Contribution, SignError, SignatureShare},
     group::{GroupPublic, HolderIndex, ValidGroup},
@@ -80,23 +84,38 @@ impl Plan {
         terms: &ValidTerms,
         group: &ValidGroup,
         given: &[Given<'_>],
-    ) -> Result<(), Vec<HolderIndex>> {
+    ) -> Result<Proof, Vec<HolderIndex>> {
         let message = message(terms, group);
         let mut culprits = BTreeSet::new();
+        let mut signatures = Vec::new();
         for (position, set) in self.sets.iter().enumerate() {
             let of_set = given.iter().filter(|it| set.contains(&it.index));
             let contributions: Vec<_> =
                 of_set.filter_map(|it| it.contribution(self.place(it.index, position)?)).collect();
             match sign::combine(group, &message, &contributions) {
-                Ok(_) => {}
+                Ok(signature) => signatures.push((set.clone(), PackageSignature::from_bytes(signature))),
                 Err(SignError::Culprits(found)) => culprits.extend(found),
                 // A repeated commitment is a cheat too; anything else is a set that nobody completed.
                 Err(SignError::RepeatedCommitment(index)) => culprits.extend([index]),
                 Err(_) => culprits.extend(set),
             }
         }
-        if culprits.is_empty() { Ok(()) } else { Err(culprits.into_iter().collect()) }
+        if culprits.is_empty() {
+            Ok(Proof { message: Digest32::from_bytes(message), signatures })
+        } else {
+            Err(culprits.into_iter().collect())
+        }
     }
+}
+
+/// What shows to anybody that a group signs: the message that names it, signed by each of the sets.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Proof {
+    /// What was signed. It names ceremony and group.
+    pub message: Digest32,
+    /// Each set of holders with its BIP-340 signature under the group's key.
+    pub signatures: Vec<(Vec<HolderIndex>, PackageSignature)>,
 }
 
 /// What one holder gave in one try.

@@ -120,7 +120,7 @@ impl Transcript {
         Some(commitment.check_value(seat.index, &value).is_ok() && self.sealed(dealer, receiver) == Some(&sealed))
     }
 
-    fn end_of_proving(&self) -> Result<Step, Failure> {
+    fn end_of_proving(&mut self) -> Result<Step, Failure> {
         let round = self.rounds.last();
         let lost = round.is_some_and(|round| round.values().any(|said| matches!(said.body, Body::Lost)));
         if lost {
@@ -133,8 +133,12 @@ impl Transcript {
             let (commitments, shares) = (self.commitments(party.number)?, self.shares(party.number)?);
             Some(Given { index: seat.index, commitments, shares })
         });
-        match plan.verify(&self.terms, group, &given.collect::<Vec<_>>()) {
-            Ok(()) => Ok(Step::Accept),
+        let proven = plan.verify(&self.terms, group, &given.collect::<Vec<_>>());
+        match proven {
+            Ok(proof) => {
+                self.proof = Some(proof);
+                Ok(Step::Accept)
+            }
             Err(holders) => Err(Failure::BadSignature(self.parties_of(&holders))),
         }
     }
