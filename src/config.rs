@@ -5,15 +5,20 @@
 //! `wrangler.toml` (vars) and `.dev.vars` (secrets).
 
 mod delay;
+mod group_size;
 pub mod secrets;
 mod url;
 
 use std::sync::{Arc, OnceLock};
 
+use frost_wasm_core::ceremony::PartyKeys;
 use frost_wasm_core::group::HolderRole;
+use frost_wasm_core::point::XOnlyKey;
+use frost_wasm_core::provision::ReceivingPublic;
 use frost_wasm_core::secret::Secret32;
 use thiserror::Error;
 
+pub use self::group_size::GroupSize;
 use self::secrets::{SecretFault, SecretName, Secrets};
 pub use self::url::PublicUrl;
 use crate::problem::Problem;
@@ -62,6 +67,8 @@ pub struct Config {
     pub export_delay_ms: u64,
     /// How hard the guard limits logins.
     pub login_limits: LoginLimits,
+    /// How large the groups may be that ceremonies make.
+    pub group_size: GroupSize,
     /// SHA-256 of the deployed WASM, set by the build scripts.
     pub wasm_sha256: Option<String>,
     secrets: Secrets,
@@ -129,9 +136,19 @@ impl Config {
         let hsm_provider = hsm_provider(&lookup, environment)?;
         let export_delay_ms = delay::export_delay_ms(lookup("EXPORT_DELAY"), environment)?;
         let login_limits = login_limits(&lookup, environment)?;
+        let group_size = GroupSize::parse(&lookup)?;
         let secrets = Secrets::parse(&lookup)?;
         let wasm_sha256 = lookup("WASM_SHA256");
-        Ok(Self { environment, public_url, hsm_provider, export_delay_ms, login_limits, wasm_sha256, secrets })
+        Ok(Self {
+            environment,
+            public_url,
+            hsm_provider,
+            export_delay_ms,
+            login_limits,
+            group_size,
+            wasm_sha256,
+            secrets,
+        })
     }
 
     /// One of the secrets, by name.
@@ -152,6 +169,18 @@ impl Config {
             HolderRole::Cosigner => Some(self.secret(SecretName::CosignerReceivingKey)),
             HolderRole::Device | HolderRole::Recovery => None,
         }
+    }
+
+    /// What a server-side holder has in a ceremony; the seed is its own for each. `None` for holders that are not on
+    /// a server.
+    pub fn party_keys(&self, role: HolderRole, seed: Secret32) -> Option<PartyKeys> {
+        PartyKeys::of_holder(self.receiving_secret(role)?, seed)
+    }
+
+    /// What anybody may know of those: the key it speaks under, and the key that values are sealed to.
+    pub fn party_public(&self, role: HolderRole) -> Option<(XOnlyKey, ReceivingPublic)> {
+        let keys = self.party_keys(role, Secret32::from_bytes([0; 32]))?;
+        Some((keys.signing_public(), keys.receiving_public()))
     }
 }
 

@@ -5,12 +5,15 @@
 //! anything is released. All calls between objects are typed in [`rpc`]. Nothing here decides about a request.
 
 pub mod bunker;
+pub mod ceremony;
 pub mod cosigner;
 #[cfg(feature = "fault-injection")]
 pub mod faults;
 pub mod guard;
 mod holder;
+mod party;
 mod problems;
+mod rows;
 pub mod rpc;
 mod sockets;
 mod store;

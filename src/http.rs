@@ -6,6 +6,7 @@
 pub mod accounts;
 pub mod body;
 pub mod bunker_id;
+pub mod ceremonies;
 pub mod connections;
 pub mod dto;
 pub mod events;

@@ -24,6 +24,7 @@ use crate::problem::ProblemBody;
         (name = "sessions", description = "Sign-in and what follows from it"),
         (name = "passkeys", description = "Sign-in without a password"),
         (name = "keys", description = "Groups of an account"),
+        (name = "ceremonies", description = "Keys made by several parties, none of whom ever has one"),
         (name = "connections", description = "What apps may do"),
         (name = "requests", description = "What waits for the owner"),
         (name = "export", description = "Leaving with the whole key"),

@@ -17,7 +17,9 @@ use worker::Env;
 
 use crate::auth::AuthKeys;
 use crate::config::Config;
-use crate::http::{accounts, connections, events, export, keys, pages, passkeys, public, relay, requests, sessions};
+use crate::http::{
+    accounts, ceremonies, connections, events, export, keys, pages, passkeys, public, relay, requests, sessions,
+};
 use crate::openapi::ApiDocument;
 use crate::problem::Problem;
 use crate::storage::D1Store;
@@ -50,6 +52,11 @@ pub fn surface() -> OpenApiRouter<App> {
         .routes(routes!(passkeys::token))
         .routes(routes!(keys::create, keys::list))
         .routes(routes!(keys::get, export::delete_key))
+        .routes(routes!(ceremonies::start))
+        .routes(routes!(ceremonies::list))
+        .routes(routes!(ceremonies::get, ceremonies::cancel))
+        .routes(routes!(ceremonies::round))
+        .routes(routes!(ceremonies::events))
         .routes(routes!(connections::create, connections::list))
         .routes(routes!(connections::edit, connections::revoke))
         .routes(routes!(requests::list))

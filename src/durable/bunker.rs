@@ -22,12 +22,15 @@ use worker::{
 
 use super::{
     holder::{Holder, Slot, index_of},
+    party::PartySlot,
     problems::{DELETED, failed},
-    rpc::{self, CosignerClient, Route, ShareDelivery},
+    rpc::{self, CosignerClient, PartyReply, Route, ShareDelivery, ShareOrigin},
     sockets::{self, Purpose},
 };
 use crate::{
-    http::dto::{ProvisionReply, ProvisionRequest, ReleaseReply, SharePackages, StatementDelivery, StatementReply},
+    http::dto::{
+        ProvisionReply, ProvisionRequest, ReleaseReply, SharePackages, SharesOrigin, StatementDelivery, StatementReply,
+    },
     problem::Problem,
     telemetry,
 };
@@ -38,6 +41,7 @@ pub struct Bunker {
     state: State,
     env: Env,
     slot: Slot,
+    party: PartySlot,
     in_flight: requests::InFlight,
 }
 
@@ -46,7 +50,13 @@ impl std::panic::RefUnwindSafe for Bunker {}
 
 impl DurableObject for Bunker {
     fn new(state: State, env: Env) -> Self {
-        Self { state, env, slot: Slot::default(), in_flight: requests::InFlight::default() }
+        Self {
+            state,
+            env,
+            slot: Slot::default(),
+            party: PartySlot::default(),
+            in_flight: requests::InFlight::default(),
+        }
     }
 
     async fn fetch(&self, mut request: Request) -> worker::Result<Response> {
@@ -67,6 +77,7 @@ impl DurableObject for Bunker {
             Some(Route::Requests) => rpc::answer(self.requests().await),
             Some(Route::Export) => rpc::answer(self.export().await),
             Some(Route::Release) => rpc::answer(self.release().await),
+            Some(Route::TakePart) => rpc::answer(self.take_part(&mut request).await),
             Some(Route::Contribute) | None => rpc::answer::<()>(Err(Problem::not_found("A bunker has no such route."))),
         }
     }
@@ -116,12 +127,25 @@ impl Bunker {
     async fn provision(&self, request: &mut Request) -> Result<ProvisionReply, Problem> {
         let asked: ProvisionRequest = rpc::body(request).await?;
         let statement = Statement::verify(asked.statement)?;
+        let (own, cosigners) = match asked.shares {
+            SharesOrigin::Packages(SharePackages { bunker, cosigner }) => {
+                (ShareOrigin::Package(bunker), ShareOrigin::Package(cosigner))
+            }
+            SharesOrigin::Ceremony(id) => (ShareOrigin::Ceremony(id), ShareOrigin::Ceremony(id)),
+        };
         let (object, env, role) = (&self.state, &self.env, HolderRole::Bunker);
-        let holder = self.slot.provision(object, env, role, &statement, &asked.packages.bunker).await?;
-        let delivery = ShareDelivery { statement: statement.event().clone(), package: asked.packages.cosigner };
+        let holder = self.slot.provision(object, env, role, &statement, &own, &self.party).await?;
+        let delivery = ShareDelivery { statement: statement.event().clone(), share: cosigners };
         self.cosigner(&holder)?.provision(&delivery).await?;
         let sequence = holder.state().last_statement().seq;
         Ok(ProvisionReply { sequence })
+    }
+
+    /// Goes on with the ceremony that makes this group.
+    async fn take_part(&self, request: &mut Request) -> Result<PartyReply, Problem> {
+        let call = rpc::body(request).await?;
+        self.slot.require_absent(&self.state, &self.env, HolderRole::Bunker).await?;
+        self.party.take(&self.state, &self.env, HolderRole::Bunker, call).await
     }
 
     /// Has every server-side holder apply an owner statement, and takes up what waited for it.
@@ -181,7 +205,9 @@ impl Bunker {
 
     /// Forgets what can't come again, and answers the apps whose owners did not.
     async fn tidy_up(&self) -> Result<(), Problem> {
-        let Some(holder) = self.slot.get(&self.state, &self.env, HolderRole::Bunker).await? else { return Ok(()) };
+        let Some(holder) = self.slot.get(&self.state, &self.env, HolderRole::Bunker).await? else {
+            return self.party.forget_old(&self.state);
+        };
         holder.alarm_rang();
         holder.forget()?;
         self.hand_on_decisions(&holder).await;

@@ -18,8 +18,9 @@ use worker::{DurableObject, Env, Request, Response, State, durable_object};
 
 use super::{
     holder::{Holder, Slot},
+    party::PartySlot,
     problems::{DELETED, failed},
-    rpc::{self, ReleasedShare, Route, ShareDelivery},
+    rpc::{self, PartyReply, ReleasedShare, Route, ShareDelivery},
 };
 use crate::{platform, problem::Problem};
 
@@ -29,6 +30,7 @@ pub struct Cosigner {
     state: State,
     env: Env,
     slot: Slot,
+    party: PartySlot,
 }
 
 // A panic leaves the cells of the slot as they were between two steps.
@@ -36,7 +38,7 @@ impl std::panic::RefUnwindSafe for Cosigner {}
 
 impl DurableObject for Cosigner {
     fn new(state: State, env: Env) -> Self {
-        Self { state, env, slot: Slot::default() }
+        Self { state, env, slot: Slot::default(), party: PartySlot::default() }
     }
 
     async fn fetch(&self, mut request: Request) -> worker::Result<Response> {
@@ -45,6 +47,7 @@ impl DurableObject for Cosigner {
             Some(Route::Deliver) => rpc::answer(self.deliver(&mut request).await),
             Some(Route::Contribute) => rpc::answer(self.contribute(&mut request).await),
             Some(Route::Release) => rpc::answer(self.release().await),
+            Some(Route::TakePart) => rpc::answer(self.take_part(&mut request).await),
             Some(Route::Describe | Route::Connections | Route::Activity | Route::Requests | Route::Export) | None => {
                 rpc::answer::<()>(Err(Problem::not_found("A cosigner has no such route.")))
             }
@@ -59,10 +62,16 @@ impl DurableObject for Cosigner {
 
 impl Cosigner {
     async fn provision(&self, request: &mut Request) -> Result<(), Problem> {
-        let ShareDelivery { statement, package } = rpc::body(request).await?;
+        let ShareDelivery { statement, share } = rpc::body(request).await?;
         let statement = Statement::verify(statement)?;
-        let role = HolderRole::Cosigner;
-        self.slot.provision(&self.state, &self.env, role, &statement, &package).await.map(|_| ())
+        let (object, env, role) = (&self.state, &self.env, HolderRole::Cosigner);
+        self.slot.provision(object, env, role, &statement, &share, &self.party).await.map(|_| ())
+    }
+
+    async fn take_part(&self, request: &mut Request) -> Result<PartyReply, Problem> {
+        let call = rpc::body(request).await?;
+        self.slot.require_absent(&self.state, &self.env, HolderRole::Cosigner).await?;
+        self.party.take(&self.state, &self.env, HolderRole::Cosigner, call).await
     }
 
     async fn deliver(&self, request: &mut Request) -> Result<(), Problem> {
@@ -84,7 +93,9 @@ impl Cosigner {
     }
 
     async fn tidy_up(&self) -> Result<(), Problem> {
-        let Some(holder) = self.slot.get(&self.state, &self.env, HolderRole::Cosigner).await? else { return Ok(()) };
+        let Some(holder) = self.slot.get(&self.state, &self.env, HolderRole::Cosigner).await? else {
+            return self.party.forget_old(&self.state);
+        };
         holder.alarm_rang();
         holder.forget()?;
         holder.schedule(&self.state).await.map_err(|error| Problem::internal(error.to_string()))

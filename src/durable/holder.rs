@@ -21,6 +21,7 @@ use bunker_core::{
 };
 use frost_wasm_core::{
     group::{GroupPublic, HolderIndex, HolderRole},
+    point::XOnlyKey,
     provision::{self, EXPORT_PURPOSE, ReceivingKey, SHARE_PURPOSE, TRANSPORT_PURPOSE},
     sealed::{Dek, Label, SealedBytes, SealedShare},
     share::KeyShare,
@@ -28,7 +29,9 @@ use frost_wasm_core::{
 use worker::{Env, State};
 
 use super::{
+    party::PartySlot,
     problems::{bad_package, damaged, deleted, sealing},
+    rpc::ShareOrigin,
     store::{Row, Store, StoreError},
 };
 use crate::{
@@ -84,6 +87,14 @@ impl Slot {
         self.get(object, env, role).await?.ok_or_else(absent)
     }
 
+    /// Refuses a ceremony that would make a key where there is one.
+    pub(super) async fn require_absent(&self, object: &State, env: &Env, role: HolderRole) -> Result<(), Problem> {
+        match self.get(object, env, role).await? {
+            None => Ok(()),
+            Some(_) => Err(group_exists()),
+        }
+    }
+
     /// Wipes the holder: its share, and everything that it knew. What is left says that the owner ended it, so that
     /// an old statement can't make it come back.
     pub(super) async fn wipe(
@@ -101,20 +112,31 @@ impl Slot {
         object.storage().delete_alarm().await.map_err(|error| Problem::internal(error.to_string()))
     }
 
-    /// Becomes a holder by the owner's statement and a package sealed to this role. Again is no error.
+    /// Becomes a holder by the owner's statement and the share that came with it or out of a ceremony. Again is no
+    /// error.
     pub(super) async fn provision(
         &self,
         object: &State,
         env: &Env,
         role: HolderRole,
         statement: &Statement,
-        package: &str,
+        origin: &ShareOrigin,
+        party: &PartySlot,
     ) -> Result<Rc<Holder>, Problem> {
         let existing = self.get(object, env, role).await?;
         let holder = match existing {
             Some(holder) => holder,
             None => {
-                let made = Holder::make(object, env, role, statement, package).await?;
+                let public = made_by(statement)?;
+                let index = index_of(public, role)?;
+                let share = match origin {
+                    ShareOrigin::Package(package) => opened(&*config(env)?, role, statement, index, package)?,
+                    ShareOrigin::Ceremony(ceremony) => {
+                        let owner = XOnlyKey::from_bytes(*statement.owner().as_bytes());
+                        party.share(object, env, role, ceremony, &owner, public).await?
+                    }
+                };
+                let made = Holder::make(object, env, role, statement, share).await?;
                 let mut slot = self.0.borrow_mut();
                 match &*slot {
                     // Two deliveries at once: the one that stored first stands.
@@ -122,17 +144,14 @@ impl Slot {
                     None => {
                         let (holder, mutations, rows) = made;
                         holder.store.commit(&mutations, rows)?;
+                        party.wipe(object)?;
                         slot.insert(Rc::new(holder)).clone()
                     }
                 }
             }
         };
         let is_same = holder.state().identity().statement.id == *statement.id();
-        if is_same {
-            Ok(holder)
-        } else {
-            Err(Problem::new(409, "group_exists", "A group with this id exists. Make a new id."))
-        }
+        if is_same { Ok(holder) } else { Err(group_exists()) }
     }
 }
 
@@ -158,21 +177,10 @@ impl Holder {
         env: &Env,
         role: HolderRole,
         statement: &Statement,
-        package: &str,
+        share: KeyShare,
     ) -> Result<(Self, Vec<Mutation>, Vec<Row>), Problem> {
         let config = config(env)?;
-        let Verb::CreateGroup(public) = statement.verb() else {
-            return Err(Problem::invalid("statement_invalid", "A group is made by a create_group statement."));
-        };
-        let index = index_of(public, role)?;
-        let (state, mutations) = HolderState::create(statement, index, platform::now_ms())?;
-        let mut aad = statement.id().as_bytes().to_vec();
-        aad.extend(index.get().to_be_bytes());
-        let secret = receiving_key(&config, role)?.open(SHARE_PURPOSE, &aad, package).map_err(bad_package)?;
-        let secret = secret.into_fixed().ok_or_else(|| bad_package("a share has 32 bytes"))?;
-        let share = KeyShare::new(public, index, secret).map_err(|error| {
-            Problem::invalid("share_invalid", format!("The {role}'s share does not fit the statement: {error}"))
-        })?;
+        let (state, mutations) = HolderState::create(statement, share.index(), platform::now_ms())?;
         let mut rng = platform::rng();
         let dek = Dek::generate(&mut rng);
         let wrapped = hsm::for_holder(&config, role)?.wrap_dek(&dek, &mut rng).await?;
@@ -375,6 +383,34 @@ pub(super) fn config(env: &Env) -> Result<std::sync::Arc<Config>, Problem> {
 /// What the deployment adds to what the owner says.
 fn rules(config: &Config) -> Rules {
     Rules { export_delay_ms: config.export_delay_ms }
+}
+
+fn group_exists() -> Problem {
+    Problem::new(409, "group_exists", "A group with this id exists. Make a new id.")
+}
+
+fn made_by(statement: &Statement) -> Result<&GroupPublic, Problem> {
+    match statement.verb() {
+        Verb::CreateGroup(public) => Ok(public),
+        _ => Err(Problem::invalid("statement_invalid", "A group is made by a create_group statement.")),
+    }
+}
+
+/// The share that the owner's device sealed to this holder.
+fn opened(
+    config: &Config,
+    role: HolderRole,
+    statement: &Statement,
+    index: HolderIndex,
+    package: &str,
+) -> Result<KeyShare, Problem> {
+    let mut aad = statement.id().as_bytes().to_vec();
+    aad.extend(index.get().to_be_bytes());
+    let secret = receiving_key(config, role)?.open(SHARE_PURPOSE, &aad, package).map_err(bad_package)?;
+    let secret = secret.into_fixed().ok_or_else(|| bad_package("a share has 32 bytes"))?;
+    KeyShare::new(made_by(statement)?, index, secret).map_err(|error| {
+        Problem::invalid("share_invalid", format!("The {role}'s share does not fit the statement: {error}"))
+    })
 }
 
 fn receiving_key(config: &Config, role: HolderRole) -> Result<ReceivingKey, Problem> {

@@ -4,15 +4,19 @@
 //! says what is asked, the object that is called says of whom. An answer other than 200 is a [`Problem`].
 
 use bunker_core::{event::Event, joint::ContributionReply, keys::EventId};
-use frost_wasm_core::group::{GroupId, HolderIndex};
+use frost_wasm_core::{
+    ceremony::{CeremonyId, Package, Terms, coordinator::Limits, meeting::Invitation},
+    group::{GroupId, HolderIndex, HolderRole},
+    point::XOnlyKey,
+};
 use serde::{Serialize, de::DeserializeOwned};
 use wasm_bindgen::JsValue;
 use worker::{Env, Headers, Method, Request, RequestInit, Response, Stub};
 
 use crate::{
     http::dto::{
-        ActivityPage, ConnectionList, ExportView, GroupDescription, ProvisionReply, ProvisionRequest, ReleaseReply,
-        RequestList, StatementDelivery, StatementReply,
+        ActivityPage, CeremonyView, ConnectionList, ExportView, GroupDescription, ProvisionReply, ProvisionRequest,
+        ReleaseReply, RequestList, SeatKey, StatementDelivery, StatementReply,
     },
     problem::Problem,
 };
@@ -21,6 +25,8 @@ use crate::{
 const BUNKER_BINDING: &str = "BUNKER";
 /// Binding of the cosigner objects.
 const COSIGNER_BINDING: &str = "COSIGNER";
+/// Binding of the ceremony objects.
+const CEREMONY_BINDING: &str = "CEREMONY";
 /// Host of internal calls; no such host is served outside.
 const INTERNAL: &str = "https://object.internal";
 
@@ -45,6 +51,8 @@ pub(super) enum Route {
     Release,
     /// Cosigner: judge a client's request and contribute.
     Contribute,
+    /// Bunker, cosigner: go on with a ceremony.
+    TakePart,
 }
 
 impl Route {
@@ -58,6 +66,7 @@ impl Route {
         (Self::Export, "/export"),
         (Self::Release, "/release"),
         (Self::Contribute, "/contribute"),
+        (Self::TakePart, "/take-part"),
     ];
 
     /// Finds the route of a call that arrived.
@@ -87,8 +96,36 @@ pub(super) struct PageRequest {
 pub(super) struct ShareDelivery {
     /// The owner's `create_group` statement.
     pub(super) statement: Event,
-    /// The share, sealed to the cosigner's receiving key.
-    pub(super) package: String,
+    /// Where its share comes from.
+    pub(super) share: ShareOrigin,
+}
+
+/// Where a holder's share comes from.
+#[derive(Debug, Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum ShareOrigin {
+    /// The owner's device sealed it to the holder.
+    Package(String),
+    /// The holder got it in this ceremony.
+    Ceremony(CeremonyId),
+}
+
+/// What a holder that takes part in a ceremony is told.
+#[derive(Debug, Serialize, serde::Deserialize)]
+pub(super) struct PartyCall {
+    /// The terms.
+    pub(super) terms: Terms,
+    /// The holder's number in them.
+    pub(super) number: u16,
+    /// All that was said so far.
+    pub(super) packages: Vec<Package>,
+}
+
+/// What it answers.
+#[derive(Debug, Serialize, serde::Deserialize)]
+pub(super) struct PartyReply {
+    /// What it has to say now, if it is its turn.
+    pub(super) package: Option<Package>,
 }
 
 /// A cosigner's share, on its way to the owner's device.
@@ -182,11 +219,7 @@ impl BunkerClient {
     /// # Errors
     /// When the object can't be reached, or why it refuses.
     pub async fn events(&self) -> Result<Response, Problem> {
-        let headers = Headers::new();
-        headers.set("upgrade", "websocket").map_err(unreachable)?;
-        let mut init = RequestInit::new();
-        init.with_method(Method::Get).with_headers(headers);
-        self.relay(Request::new_with_init(&format!("{INTERNAL}{EVENTS}"), &init).map_err(unreachable)?).await
+        open_events(&self.0).await
     }
 
     /// Hands over a client's socket, or its question for the relay's information document.
@@ -194,13 +227,7 @@ impl BunkerClient {
     /// # Errors
     /// When the object can't be reached, or why it refuses.
     pub async fn relay(&self, request: Request) -> Result<Response, Problem> {
-        let mut response = self.0.fetch_with_request(request).await.map_err(unreachable)?;
-        let status = response.status_code();
-        if status < 400 {
-            return Ok(response);
-        }
-        let text = response.text().await.map_err(unreachable)?;
-        Err(Problem::from_wire(status, text.as_bytes()))
+        forward(&self.0, request).await
     }
 }
 
@@ -236,6 +263,172 @@ impl CosignerClient {
     pub(super) async fn contribute(&self, body: &str) -> Result<ContributionReply, Problem> {
         post(&self.0, Route::Contribute, body).await
     }
+}
+
+/// What can be asked of a ceremony.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum CeremonyRoute {
+    /// Begin.
+    Start,
+    /// Everything that a participant may want.
+    Ask,
+}
+
+impl CeremonyRoute {
+    /// Finds the route of a call that arrived.
+    pub(super) fn of(path: &str) -> Option<Self> {
+        [Self::Start, Self::Ask].into_iter().find(|route| route.path() == path)
+    }
+
+    fn path(self) -> &'static str {
+        match self {
+            Self::Start => "/start",
+            Self::Ask => "/ask",
+        }
+    }
+}
+
+/// Begins a ceremony.
+#[derive(Debug, Serialize, serde::Deserialize)]
+pub struct CeremonyStart {
+    /// Who is invited to what.
+    pub invitation: Invitation,
+    /// How long things take at most.
+    pub limits: Limits,
+    /// The participant that begins it.
+    pub by: XOnlyKey,
+}
+
+/// What a participant wants of a ceremony. Who it is says the access token, and not what it sent.
+#[derive(Debug, Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CeremonyAsked {
+    /// To see it.
+    View {
+        /// The participant.
+        by: XOnlyKey,
+        /// What it has already.
+        after: u64,
+    },
+    /// To take its places.
+    Join {
+        /// The participant.
+        by: XOnlyKey,
+        /// What it has already.
+        after: u64,
+        /// A key for each place.
+        keys: Vec<SeatKey>,
+    },
+    /// To say something.
+    Submit {
+        /// The participant.
+        by: XOnlyKey,
+        /// What it has already.
+        after: u64,
+        /// What it says.
+        package: Box<Package>,
+    },
+    /// To end it.
+    Cancel {
+        /// The participant.
+        by: XOnlyKey,
+    },
+}
+
+impl CeremonyAsked {
+    /// Who asks.
+    pub(super) fn by(&self) -> XOnlyKey {
+        match self {
+            Self::View { by, .. } | Self::Join { by, .. } | Self::Submit { by, .. } | Self::Cancel { by } => *by,
+        }
+    }
+
+    /// What it has already.
+    pub(super) fn after(&self) -> u64 {
+        match self {
+            Self::View { after, .. } | Self::Join { after, .. } | Self::Submit { after, .. } => *after,
+            Self::Cancel { .. } => 0,
+        }
+    }
+}
+
+/// One ceremony, as the Worker calls it.
+#[derive(Debug)]
+pub struct CeremonyClient(Stub);
+
+impl CeremonyClient {
+    /// The ceremony of that id. Call this only with an id that was checked: a name is enough to make an object.
+    ///
+    /// # Errors
+    /// When the binding is missing.
+    pub fn of(env: &Env, ceremony: &CeremonyId) -> Result<Self, Problem> {
+        stub(env, CEREMONY_BINDING, &ceremony.to_string()).map(Self)
+    }
+
+    /// Begins it.
+    ///
+    /// # Errors
+    /// Why not.
+    pub async fn start(&self, start: &CeremonyStart) -> Result<CeremonyView, Problem> {
+        self.ask_at(CeremonyRoute::Start, start).await
+    }
+
+    /// Does what a participant wants, and gives how it stands then.
+    ///
+    /// # Errors
+    /// Why not.
+    pub async fn ask(&self, asked: &CeremonyAsked) -> Result<CeremonyView, Problem> {
+        self.ask_at(CeremonyRoute::Ask, asked).await
+    }
+
+    /// Opens a socket for a participant.
+    ///
+    /// # Errors
+    /// When the object can't be reached, or why it refuses.
+    pub async fn events(&self) -> Result<Response, Problem> {
+        open_events(&self.0).await
+    }
+
+    async fn ask_at<B: Serialize>(&self, route: CeremonyRoute, body: &B) -> Result<CeremonyView, Problem> {
+        let body = serde_json::to_string(body).map_err(|error| Problem::internal(error.to_string()))?;
+        post_to(&self.0, route.path(), &body).await
+    }
+}
+
+/// Has a server-side holder go on with a ceremony.
+pub(super) async fn take_part(
+    env: &Env,
+    role: HolderRole,
+    index: HolderIndex,
+    call: &PartyCall,
+) -> Result<PartyReply, Problem> {
+    let group = &call.terms.group;
+    let stub = match role {
+        HolderRole::Bunker => BunkerClient::for_group(env, group)?.0,
+        HolderRole::Cosigner => CosignerClient::for_holder(env, group, index)?.0,
+        HolderRole::Device | HolderRole::Recovery => {
+            return Err(Problem::internal("a holder that is not on the server was called"));
+        }
+    };
+    self::call(&stub, Route::TakePart, call).await
+}
+
+async fn open_events(stub: &Stub) -> Result<Response, Problem> {
+    let headers = Headers::new();
+    headers.set("upgrade", "websocket").map_err(unreachable)?;
+    let mut init = RequestInit::new();
+    init.with_method(Method::Get).with_headers(headers);
+    forward(stub, Request::new_with_init(&format!("{INTERNAL}{EVENTS}"), &init).map_err(unreachable)?).await
+}
+
+async fn forward(stub: &Stub, request: Request) -> Result<Response, Problem> {
+    let mut response = stub.fetch_with_request(request).await.map_err(unreachable)?;
+    let status = response.status_code();
+    if status < 400 {
+        return Ok(response);
+    }
+    let text = response.text().await.map_err(unreachable)?;
+    Err(Problem::from_wire(status, text.as_bytes()))
 }
 
 /// The object of that name.

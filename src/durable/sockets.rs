@@ -65,12 +65,12 @@ pub(super) fn is_of_relay(object: &State, socket: &WebSocket) -> bool {
 
 /// Tells the owner's pages what they should look at again after these changes.
 pub(super) fn announce(object: &State, mutations: &[Mutation]) {
-    let sockets = object.get_websockets_with_tag(Purpose::Events.tag());
-    if sockets.is_empty() {
-        return;
-    }
-    let hints = hints(mutations);
-    for socket in sockets {
+    tell(object, &hints(mutations));
+}
+
+/// Sends hints to those who listen for them, while their tokens last.
+pub(super) fn tell(object: &State, hints: &[String]) {
+    for socket in object.get_websockets_with_tag(Purpose::Events.tag()) {
         let ends_at_s: Option<u64> = socket.deserialize_attachment().ok().flatten();
         if ends_at_s.is_some_and(|end_s| platform::now_s() < end_s) {
             hints.iter().for_each(|hint| send(&socket, hint));

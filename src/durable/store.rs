@@ -24,6 +24,8 @@ use frost_wasm_core::{
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use worker::{SqlStorage, SqlStorageValue, State};
 
+use super::rows::{self, corrupt};
+
 /// Rows of one statement: the platform takes 100 bindings, three for a row.
 const MAX_ROWS_PER_COMMIT: usize = 33;
 /// Records of the audit chain that are verified whenever the holder loads. All of them are whenever they are read.
@@ -96,7 +98,7 @@ impl Store {
 
     /// Writes the rows of one step, all or none.
     pub(super) fn commit(&self, mutations: &[Mutation], sealed: Vec<Row>) -> Result<(), StoreError> {
-        let rows: Vec<_> = sealed.into_iter().chain(mutations.iter().flat_map(rows)).collect();
+        let rows: Vec<_> = sealed.into_iter().chain(mutations.iter().flat_map(rows_of)).collect();
         for rows in rows.chunks(MAX_ROWS_PER_COMMIT) {
             let places = vec!["(?, ?, ?)"; rows.len()].join(", ");
             let bindings = rows
@@ -230,17 +232,8 @@ impl Store {
         self.run(text, bindings)?.iter().map(|(key, body)| decode(kind, key, body)).collect()
     }
 
-    /// Runs a statement and reads its rows of two texts.
     fn run(&self, text: &str, bindings: Vec<SqlStorageValue>) -> Result<Vec<(String, String)>, StoreError> {
-        let failed = |error: worker::Error| StoreError::Failed(error.to_string());
-        let cursor = self.sql.exec(text, bindings).map_err(failed)?;
-        cursor
-            .raw()
-            .map(|row| match <[SqlStorageValue; 2]>::try_from(row.map_err(failed)?) {
-                Ok([SqlStorageValue::String(key), SqlStorageValue::String(body)]) => Ok((key, body)),
-                Ok(_) | Err(_) => Err(corrupt("record", "a row of another shape")),
-            })
-            .collect()
+        rows::run(&self.sql, text, bindings)
     }
 }
 
@@ -267,7 +260,7 @@ impl Row {
     }
 }
 
-fn rows(mutation: &Mutation) -> Vec<Row> {
+fn rows_of(mutation: &Mutation) -> Vec<Row> {
     let one = |row| vec![row];
     match mutation {
         Mutation::LastStatement(last) => one(Row::new("last_statement", String::new(), last)),
@@ -306,8 +299,4 @@ fn audit_key(n: u64) -> String {
 
 fn decode<T: DeserializeOwned>(kind: &str, key: &str, body: &str) -> Result<T, StoreError> {
     serde_json::from_str(body).map_err(|error| corrupt(&format!("{kind} {key}"), error))
-}
-
-fn corrupt(what: &str, cause: impl std::fmt::Display) -> StoreError {
-    StoreError::Corrupt { what: what.to_owned(), cause: cause.to_string() }
 }

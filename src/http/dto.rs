@@ -5,6 +5,7 @@
 
 mod accounts;
 mod activity;
+mod ceremonies;
 mod connections;
 mod export;
 mod keys;
@@ -18,6 +19,10 @@ pub use accounts::{
     RecoveryChallengeRequest, RegisterReply, RegisterRequest,
 };
 pub use activity::{ActivityPage, ActivityQuery};
+pub use ceremonies::{
+    CeremonyKind, CeremonyList, CeremonyQuery, CeremonyStatus, CeremonyView, JoinData, NamedCeremony,
+    ParticipantRequest, ParticipantView, RoundRequest, SeatKey, StartCeremonyRequest,
+};
 pub use connections::{
     AllowanceView, ChangeConnectionReply, ChangeConnectionRequest, ClientInfo, ConnectionList, ConnectionStatus,
     ConnectionView, CreateConnectionReply, CreateConnectionRequest, RevokeConnectionRequest, StatementDelivery,
@@ -26,7 +31,7 @@ pub use connections::{
 pub use export::{ExportState, ExportView, OwnerStatement, ReleaseReply, ReleaseRequest};
 pub use keys::{
     CreateKeyReply, CreateKeyRequest, GroupDescription, HolderEntry, HolderList, KeyDetail, KeyList, KeyView,
-    ProvisionReply, ProvisionRequest, SharePackages,
+    ProvisionReply, ProvisionRequest, SharePackages, SharesOrigin,
 };
 pub use passkeys::{
     AssertionJson, AssertionResponseJson, AttestationJson, Base64Url, CreatePasskeyReply, CreatePasskeyRequest,

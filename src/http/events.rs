@@ -14,6 +14,7 @@ use crate::auth::Caller;
 use crate::durable::rpc::BunkerClient;
 use crate::problem::{Problem, ProblemBody};
 use crate::router::{App, Bindings, Database};
+use crate::storage::D1Store;
 
 /// The protocol of the socket; the one that the answer names.
 const PROTOCOL: &str = "passport.events.v1";
@@ -47,14 +48,27 @@ pub async fn events(
     GroupPath(group): GroupPath,
     request: Request,
 ) -> Result<Response, Problem> {
-    let token = offered_token(request.headers()).unwrap_or_default();
-    let caller = Caller::of_token(&store, &app, token).await?;
+    let caller = caller_of(&store, &app, &request).await?;
     owned(&store, &caller, &group).await?;
+    open_socket(&request, || async { BunkerClient::for_group(&env, &group)?.events().await }).await
+}
+
+/// Who opens a socket.
+pub(super) async fn caller_of(store: &D1Store, app: &App, request: &Request) -> Result<Caller, Problem> {
+    let token = offered_token(request.headers()).unwrap_or_default();
+    Caller::of_token(store, app, token).await
+}
+
+/// Has an object open a socket for a request that asks for one.
+pub(super) async fn open_socket<F>(request: &Request, open: impl FnOnce() -> F) -> Result<Response, Problem>
+where
+    F: Future<Output = Result<worker::Response, Problem>>,
+{
     let upgrade = request.headers().get(header::UPGRADE).and_then(|value| value.to_str().ok());
     if !upgrade.is_some_and(|value| value.eq_ignore_ascii_case("websocket")) {
         return Err(Problem::new(426, "upgrade_required", "Open this address as a web socket."));
     }
-    let mut response: Response = BunkerClient::for_group(&env, &group)?.events().await?.into();
+    let mut response: Response = open().await?.into();
     response.headers_mut().insert(header::SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(PROTOCOL));
     Ok(response)
 }

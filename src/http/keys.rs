@@ -8,21 +8,25 @@ use axum::Json;
 use axum::extract::State;
 use bunker_core::nip19::encode_npub;
 use bunker_core::statement::{Statement, Verb};
+use frost_wasm_core::ceremony::CeremonyId;
 use frost_wasm_core::group::{GroupPublic, HolderRole};
 use http::StatusCode;
 
 use super::body::JsonBody;
 use super::bunker_id::bunker_id;
-use super::dto::{CreateKeyReply, CreateKeyRequest, KeyDetail, KeyList, KeyView, ProvisionRequest, SharePackages};
+use super::ceremonies;
+use super::dto::{
+    CreateKeyReply, CreateKeyRequest, KeyDetail, KeyList, KeyView, ProvisionRequest, SharePackages, SharesOrigin,
+};
 use super::path::{GroupPath, no_such_key};
 use super::statement;
 use crate::auth::Caller;
 use crate::config::secrets::SecretName;
-use crate::durable::rpc::BunkerClient;
+use crate::durable::rpc::{BunkerClient, CeremonyAsked, CeremonyClient};
 use crate::platform::now_ms;
 use crate::problem::{Problem, ProblemBody};
 use crate::router::{App, Bindings, Database};
-use crate::storage::{Claim, KeyRecord, KeyStatus, KeyStore};
+use crate::storage::{Claim, D1Store, KeyRecord, KeyStatus, KeyStore};
 
 /// Most keys of one account, unfinished ones included.
 const KEYS_MAX: u32 = 64;
@@ -31,7 +35,7 @@ const LABEL_MAX_BYTES: usize = bunker_core::grant::MAX_LABEL_BYTES;
 /// Longest share package in base64: 32 bytes with HPKE's key and tag have 108 characters.
 const PACKAGE_MAX_BYTES: usize = 256;
 
-/// Makes a group out of shares that the owner's device sealed to each holder.
+/// Makes a group out of a verified ceremony, or of shares that the owner's device sealed to each holder.
 #[utoipa::path(
     post, path = "/keys", tag = "keys", operation_id = "createKey",
     security(("access_token" = [])),
@@ -40,10 +44,10 @@ const PACKAGE_MAX_BYTES: usize = 256;
         (status = 201, body = CreateKeyReply),
         (status = 403, description = "`statement_not_by_owner`",
             body = ProblemBody, content_type = "application/problem+json"),
-        (status = 409, description = "`group_exists` or `key_limit_reached`",
+        (status = 409, description = "`group_exists`, `key_limit_reached` or `ceremony_unfinished`",
             body = ProblemBody, content_type = "application/problem+json"),
         (status = 422, description = "`statement_invalid`, `statement_misplaced`, \
-            `holders_unsupported`, `label_invalid`, `package_invalid`, or what a holder says",
+            `holders_unsupported`, `label_invalid`, `package_invalid`, `ceremony_invalid`, or what a holder says",
             body = ProblemBody, content_type = "application/problem+json"),
     )
 )]
@@ -56,9 +60,12 @@ pub async fn create(
     JsonBody(request): JsonBody<CreateKeyRequest>,
 ) -> Result<(StatusCode, Json<CreateKeyReply>), Problem> {
     check_label(&request.label)?;
-    check_packages(&request.packages)?;
+    let shares = shares(request.packages, request.ceremony)?;
     let statement = statement::read(request.statement, &caller.owner)?;
     let public = hosted_group(&statement)?;
+    if let SharesOrigin::Ceremony(ceremony) = &shares {
+        came_out_of(&env, &store, &caller, ceremony, public).await?;
+    }
     let key = KeyRecord {
         group: *statement.group(),
         account: caller.account,
@@ -69,7 +76,7 @@ pub async fn create(
         created_at_ms: now_ms(),
     };
     let key = claim(&store, key).await?;
-    let provision = ProvisionRequest { statement: statement.event().clone(), packages: request.packages };
+    let provision = ProvisionRequest { statement: statement.event().clone(), shares };
     let bunker = BunkerClient::for_group(&env, &key.group)?;
     let made = match bunker.provision(&provision).await {
         Ok(made) => made,
@@ -163,6 +170,40 @@ fn check_label(label: &str) -> Result<(), Problem> {
         Ok(())
     } else {
         Err(Problem::invalid("label_invalid", "Give the key a label of 1 to 128 bytes without control characters."))
+    }
+}
+
+/// Where the shares come from: exactly one of the two.
+fn shares(packages: Option<SharePackages>, ceremony: Option<CeremonyId>) -> Result<SharesOrigin, Problem> {
+    match (packages, ceremony) {
+        (Some(packages), None) => check_packages(&packages).map(|()| SharesOrigin::Packages(packages)),
+        (None, Some(ceremony)) => Ok(SharesOrigin::Ceremony(ceremony)),
+        (Some(_), Some(_)) | (None, None) => {
+            Err(Problem::invalid("body_invalid", "Send either `packages` or `ceremony`. See /openapi.json."))
+        }
+    }
+}
+
+/// Sees to it that the holders know the end of a ceremony, and that it is what the statement says. The holders check
+/// it again for themselves.
+async fn came_out_of(
+    env: &worker::Env,
+    store: &D1Store,
+    caller: &Caller,
+    ceremony: &CeremonyId,
+    public: &GroupPublic,
+) -> Result<(), Problem> {
+    ceremonies::named(store, caller, ceremony).await?;
+    let asked = CeremonyAsked::View { by: ceremonies::key_of(&caller.owner), after: u64::MAX };
+    let view = CeremonyClient::of(env, ceremony)?.ask(&asked).await?;
+    match view.public {
+        Some(group) if group == *public => Ok(()),
+        Some(_) => Err(Problem::invalid("ceremony_invalid", "Another group came out of this ceremony.")),
+        None => Err(Problem::new(
+            409,
+            "ceremony_unfinished",
+            "The ceremony is not verified. Take part in it until it is, then send this again.",
+        )),
     }
 }
 

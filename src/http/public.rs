@@ -4,7 +4,6 @@ use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use frost_wasm_core::group::HolderRole;
-use frost_wasm_core::provision::ReceivingKey;
 use http::header::CACHE_CONTROL;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -66,10 +65,10 @@ pub async fn version(State(app): State<App>) -> Json<Version> {
 )]
 pub async fn holders(State(app): State<App>) -> Result<Response, Problem> {
     let entry = |(index, role)| {
-        let secret = app.config().receiving_secret(role);
-        let key = secret.and_then(|secret| ReceivingKey::from_secret(secret).ok());
-        let key = key.ok_or_else(|| Problem::internal("a receiving key is unusable"))?;
-        Ok(HolderEntry { role, index, receiving_key: key.public().to_string() })
+        let keys = app.config().party_public(role);
+        let (signing, receiving) = keys.ok_or_else(|| Problem::internal("a receiving key is unusable"))?;
+        let (receiving_key, signing_key) = (receiving.to_string(), signing.to_string());
+        Ok(HolderEntry { role, index, receiving_key, signing_key })
     };
     let holders = SERVER_HOLDERS.into_iter().map(entry).collect::<Result<_, Problem>>()?;
     Ok((CACHE_SHORTLY, Json(HolderList { holders })).into_response())

@@ -57,6 +57,12 @@ fn every_route_of_the_service_is_in_the_document() {
         "get /version",
         "get /holders",
         "get /.well-known/jwks.json",
+        "post /ceremony/start",
+        "get /ceremony",
+        "get /ceremony/{operation_id}",
+        "delete /ceremony/{operation_id}",
+        "post /ceremony/{operation_id}/round/{n}",
+        "get /ceremony/{operation_id}/events",
         "post /auth/register",
         "post /auth/params",
         "post /auth/token",
@@ -99,7 +105,7 @@ fn every_route_of_the_service_is_in_the_document() {
     ] {
         assert!(listed.iter().any(|it| it == route), "{route} is not in {listed:?}");
     }
-    assert_eq!(listed.len(), 43);
+    assert_eq!(listed.len(), 49);
 }
 
 /// The page's types are made from this file, where no server runs yet.

@@ -5,6 +5,7 @@
 //! have 32 bits.
 
 mod accounts;
+mod ceremonies;
 mod keys;
 mod passkeys;
 
@@ -13,6 +14,7 @@ use worker::D1Database;
 use worker::d1::{D1PreparedStatement, D1Result, D1Type};
 
 use super::StorageError;
+pub use ceremonies::Named;
 
 /// The binding's name in `wrangler.toml`.
 pub const BINDING: &str = "DB";

@@ -1,6 +1,7 @@
 //! Bodies of `/holders` and `/keys`.
 
 use bunker_core::event::Event;
+use frost_wasm_core::ceremony::CeremonyId;
 use frost_wasm_core::group::{GroupPublic, HolderRole};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -24,6 +25,8 @@ pub struct HolderEntry {
     pub index: u16,
     /// X25519 public key, 64 hex digits.
     pub receiving_key: String,
+    /// The key under which it speaks in ceremonies, x-only, 64 hex digits.
+    pub signing_key: String,
 }
 
 /// Shares for the two holders on the server, each HPKE-sealed to its receiving key.
@@ -47,8 +50,13 @@ pub struct CreateKeyRequest {
     /// The owner's `create_group` statement.
     #[schema(value_type = SignedEventSchema)]
     pub statement: Event,
-    /// The holders' shares.
-    pub packages: SharePackages,
+    /// The holders' shares, of a key that was split on the device.
+    #[serde(default)]
+    pub packages: Option<SharePackages>,
+    /// The verified ceremony in which the holders got their shares; either this or `packages`.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, min_length = 32, max_length = 32)]
+    pub ceremony: Option<CeremonyId>,
     /// The person's name for it, 1 to 128 bytes.
     #[schema(min_length = 1, max_length = 128)]
     pub label: String,
@@ -107,8 +115,18 @@ pub struct KeyDetail {
 pub struct ProvisionRequest {
     /// The owner's `create_group` statement.
     pub statement: Event,
-    /// The holders' shares.
-    pub packages: SharePackages,
+    /// Where the holders' shares come from.
+    pub shares: SharesOrigin,
+}
+
+/// Where the shares of a new group come from.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SharesOrigin {
+    /// The owner's device sealed one to each holder.
+    Packages(SharePackages),
+    /// The holders got them in this ceremony.
+    Ceremony(CeremonyId),
 }
 
 /// Bunker object to Worker: made, now or before.

@@ -1,0 +1,404 @@
+//! The ceremony object: one run among several parties, which it keeps and moves on, and is trusted with nothing else.
+//!
+//! It passes on packages that their parties signed, keeps the rounds' deadlines by its alarm, and has the server's own
+//! holders speak when it is their turn. Its rows are the machine's changes, so an eviction costs nothing. A result is
+//! readable for a day; then the object empties itself.
+
+#![allow(missing_docs)] // of the functions that the object's macro makes
+
+use std::{
+    cell::{Cell, RefCell},
+    time::Duration,
+};
+
+use bunker_core::keys::PublicKey;
+use frost_wasm_core::{
+    ceremony::{
+        Failure, Package, Refused, Transcript,
+        coordinator::{CoordinatorRefused, End, Limits, Mutation},
+        meeting::{Change, Invitation, Invited, Meeting, MeetingRefused},
+    },
+    group::HolderRole,
+    point::XOnlyKey,
+};
+use futures_util::future::join_all;
+use serde::{Deserialize, Serialize};
+use worker::{DurableObject, Env, Method, Request, Response, State, durable_object};
+
+use super::{
+    problems::failed,
+    rows::Log,
+    rpc::{self, CeremonyAsked, CeremonyRoute, CeremonyStart, PartyCall},
+    sockets::{self, Purpose},
+};
+use crate::{
+    http::dto::{CeremonyKind, CeremonyStatus, CeremonyView, ParticipantView},
+    platform,
+    problem::Problem,
+    storage::D1Store,
+    telemetry,
+};
+
+const TABLE: &str = "ceremony";
+/// How soon a server-side holder that did not answer is asked again.
+const ASK_AGAIN_MS: u64 = 2_000;
+
+/// The first row; changes follow.
+#[derive(Serialize, Deserialize)]
+struct Begun {
+    invitation: Invitation,
+    limits: Limits,
+    at_ms: u64,
+}
+
+/// One ceremony.
+#[durable_object]
+pub struct Ceremony {
+    state: State,
+    env: Env,
+    live: RefCell<Option<Live>>,
+    /// Whether a server-side holder could not be asked.
+    is_owed: Cell<bool>,
+}
+
+/// The machine, and what was said in the order in which it was taken.
+struct Live {
+    meeting: Meeting,
+    said: Vec<Package>,
+    rows: usize,
+    /// Server-side holders that know the end.
+    told: Vec<u16>,
+}
+
+// A panic leaves the cells as they were between two steps.
+impl std::panic::RefUnwindSafe for Ceremony {}
+
+impl DurableObject for Ceremony {
+    fn new(state: State, env: Env) -> Self {
+        Self { state, env, live: RefCell::default(), is_owed: Cell::default() }
+    }
+
+    async fn fetch(&self, mut request: Request) -> worker::Result<Response> {
+        if matches!(request.method(), Method::Get) {
+            let opened = self.load().and_then(|()| sockets::open(&self.state, Purpose::Events));
+            return opened.or_else(|problem| rpc::answer::<()>(Err(problem)));
+        }
+        rpc::answer(match CeremonyRoute::of(&request.path()) {
+            Some(CeremonyRoute::Start) => self.start(&mut request).await,
+            Some(CeremonyRoute::Ask) => self.asked(&mut request).await,
+            None => Err(Problem::not_found("A ceremony has no such route.")),
+        })
+    }
+
+    async fn alarm(&self) -> worker::Result<Response> {
+        self.wake().await.map_err(failed)?;
+        Response::empty()
+    }
+}
+
+impl Ceremony {
+    async fn start(&self, request: &mut Request) -> Result<CeremonyView, Problem> {
+        let CeremonyStart { invitation, limits, by } = rpc::body(request).await?;
+        if self.load().is_ok() {
+            return Err(Problem::internal("a ceremony id was drawn twice"));
+        }
+        let at_ms = platform::now_ms();
+        let meeting = Meeting::start(invitation.clone(), limits, at_ms).map_err(|error| invalid(&error))?;
+        self.log().append(0, &[Begun { invitation, limits, at_ms }])?;
+        *self.live.borrow_mut() = Some(Live { meeting, said: Vec::new(), rows: 1, told: Vec::new() });
+        self.drive().await;
+        self.schedule().await?;
+        self.view(&by, 0)
+    }
+
+    async fn asked(&self, request: &mut Request) -> Result<CeremonyView, Problem> {
+        let asked: CeremonyAsked = rpc::body(request).await?;
+        self.load()?;
+        self.commit(&self.with(|live| live.meeting.tick(platform::now_ms()))?)?;
+        let (by, after) = (asked.by(), asked.after());
+        self.with(|live| live.places_of(&by).next().map(|_| ()))?.ok_or_else(absent)?;
+        let changes = self.with(|live| live.changes(&asked, platform::now_ms()))??;
+        self.commit(&changes)?;
+        self.drive().await;
+        self.schedule().await?;
+        self.view(&by, after)
+    }
+
+    /// The clock: a round is over, a holder is asked again, or the result was there long enough.
+    async fn wake(&self) -> Result<(), Problem> {
+        if self.load().is_err_and(|problem| problem.status() == http::StatusCode::NOT_FOUND) {
+            return Ok(());
+        }
+        self.load()?;
+        let now_ms = platform::now_ms();
+        if self.with(|live| live.meeting.is_to_be_wiped(now_ms))? {
+            let ceremony = self.with(|live| live.meeting.invitation().ceremony)?;
+            D1Store::open(&self.env)?.forget_ceremony(&ceremony).await?;
+            self.live.borrow_mut().take();
+            return self.state.storage().delete_all().await.map_err(storage);
+        }
+        self.commit(&self.with(|live| live.meeting.tick(now_ms))?)?;
+        self.drive().await;
+        self.schedule().await
+    }
+
+    /// Has the server's own holders say what is due from them, until it is somebody else's turn. One that can't be
+    /// reached is asked again by the alarm, and whenever somebody looks.
+    async fn drive(&self) {
+        self.is_owed.set(false);
+        loop {
+            let Ok(calls) = self.with(Live::calls) else { return };
+            let asked = calls.iter().map(|(role, call)| async move {
+                let index = call.terms.party(call.number).and_then(|party| party.receives).map(|seat| seat.index);
+                let index = index.ok_or_else(|| Problem::internal("a holder without a place"))?;
+                rpc::take_part(&self.env, *role, index, call).await
+            });
+            let mut is_news = false;
+            for ((_, call), answer) in calls.iter().zip(join_all(asked).await) {
+                is_news |= self.heard(call.number, answer).unwrap_or_else(|problem| {
+                    telemetry::failure(problem.code(), problem.cause().unwrap_or(problem.detail()));
+                    self.is_owed.set(true);
+                    false
+                });
+            }
+            if !is_news {
+                return;
+            }
+        }
+    }
+
+    /// Takes a server-side holder's answer; `true` when it changed something.
+    fn heard(&self, number: u16, answer: Result<rpc::PartyReply, Problem>) -> Result<bool, Problem> {
+        let now_ms = platform::now_ms();
+        let changes = match answer {
+            Ok(rpc::PartyReply { package: Some(package) }) => self
+                .with(|live| live.meeting.submit(number, &package, now_ms))?
+                .map_err(|error| Problem::internal(format!("the holder at {number}: {error}")))?,
+            Ok(rpc::PartyReply { package: None }) => {
+                self.with(|live| live.told(number))?;
+                Vec::new()
+            }
+            Err(problem) if problem.status().is_client_error() => {
+                // It will not take part, whatever comes. An identity that was made meanwhile is the other reason.
+                self.with(|live| {
+                    live.told(number);
+                    live.meeting.cancel(number, now_ms).unwrap_or_default()
+                })?
+            }
+            Err(problem) => return Err(problem),
+        };
+        self.commit(&changes)?;
+        Ok(!changes.is_empty())
+    }
+
+    /// Stores changes, and only then applies them; tells those who listen.
+    fn commit(&self, changes: &[Change]) -> Result<(), Problem> {
+        if changes.is_empty() {
+            return Ok(());
+        }
+        #[cfg(feature = "fault-injection")]
+        super::faults::storage()?;
+        let rows = self.with(|live| live.rows)?;
+        self.log().append(rows, changes)?;
+        let next = self.with(|live| {
+            changes.iter().for_each(|change| live.apply(change));
+            live.said.len()
+        })?;
+        sockets::tell(&self.state, &[format!(r#"{{"type":"ceremony","next":{next}}}"#)]);
+        Ok(())
+    }
+
+    /// Reads the object's rows, if it has just been made.
+    fn load(&self) -> Result<(), Problem> {
+        if self.live.borrow().is_some() {
+            return Ok(());
+        }
+        let (begun, changes) = self.log().read::<Begun, Change>()?.ok_or_else(absent)?;
+        let meeting = Meeting::start(begun.invitation, begun.limits, begun.at_ms).map_err(super::problems::damaged)?;
+        let mut live = Live { meeting, said: Vec::new(), rows: 1, told: Vec::new() };
+        changes.iter().for_each(|change| live.apply(change));
+        *self.live.borrow_mut() = Some(live);
+        Ok(())
+    }
+
+    fn with<T>(&self, what: impl FnOnce(&mut Live) -> T) -> Result<T, Problem> {
+        self.live.borrow_mut().as_mut().map(what).ok_or_else(absent)
+    }
+
+    fn view(&self, by: &XOnlyKey, after: u64) -> Result<CeremonyView, Problem> {
+        self.with(|live| live.places_of(by).next().is_some().then(|| live.view(after)))?.ok_or_else(absent)
+    }
+
+    async fn schedule(&self) -> Result<(), Problem> {
+        let now_ms = platform::now_ms();
+        let due_ms = self.with(|live| live.meeting.due_ms())?;
+        let due_ms = if self.is_owed.get() { due_ms.min(now_ms + ASK_AGAIN_MS) } else { due_ms };
+        let wait = Duration::from_millis(due_ms.saturating_sub(now_ms));
+        self.state.storage().set_alarm(wait).await.map_err(storage)
+    }
+
+    fn log(&self) -> Log {
+        Log::open(self.state.storage().sql(), TABLE)
+    }
+}
+
+impl Live {
+    fn apply(&mut self, change: &Change) {
+        self.meeting.apply(change);
+        self.rows += 1;
+        if let Change::Run(Mutation::Taken { package, .. }) = change {
+            self.said.push(Package::clone(package));
+        }
+    }
+
+    fn places_of(&self, owner: &XOnlyKey) -> impl Iterator<Item = &Invited> {
+        self.meeting.invitation().parties.iter().filter(move |it| it.signing == *owner && !is_server(it))
+    }
+
+    /// What a participant's wish changes.
+    fn changes(&self, asked: &CeremonyAsked, now_ms: u64) -> Result<Vec<Change>, Problem> {
+        let is_theirs = |number: u16| self.places_of(&asked.by()).any(|it| it.number == number);
+        match asked {
+            CeremonyAsked::View { .. } => Ok(Vec::new()),
+            CeremonyAsked::Join { keys, .. } => {
+                let mut meeting = self.meeting.clone();
+                let mut changes = Vec::new();
+                for key in keys {
+                    if !is_theirs(key.number) {
+                        return Err(not_yours(key.number));
+                    }
+                    let joined = meeting.join(key.number, key.receiving_key, now_ms).map_err(refused)?;
+                    joined.iter().for_each(|change| meeting.apply(change));
+                    changes.extend(joined);
+                }
+                Ok(changes)
+            }
+            CeremonyAsked::Submit { package, .. } => {
+                if !is_theirs(package.party) {
+                    return Err(not_yours(package.party));
+                }
+                self.meeting.submit(package.party, package, now_ms).map_err(refused)
+            }
+            CeremonyAsked::Cancel { by } => {
+                let number = self.places_of(by).next().map(|it| it.number).ok_or_else(absent)?;
+                match (self.meeting.end(), self.meeting.cancel(number, now_ms)) {
+                    (Some(End::Cancelled { .. }), _) => Ok(Vec::new()),
+                    (_, outcome) => outcome.map_err(refused),
+                }
+            }
+        }
+    }
+
+    /// Which of the server's own holders have something to say or to hear.
+    fn calls(&mut self) -> Vec<(HolderRole, PartyCall)> {
+        let Some(run) = self.meeting.run() else { return Vec::new() };
+        let transcript = run.transcript();
+        let over = self.meeting.end();
+        let waits_for = self.meeting.waits_for();
+        let is_due = |it: &Invited| match over {
+            None => waits_for.contains(&it.number),
+            Some(End::Verified) => !self.told.contains(&it.number),
+            Some(End::Failed(_) | End::Cancelled { .. } | End::Expired { .. }) => false,
+        };
+        let call = |it: &Invited| {
+            let role = it.receives.map(|seat| seat.role)?;
+            let terms = (**transcript.terms()).clone();
+            Some((role, PartyCall { terms, number: it.number, packages: self.said.clone() }))
+        };
+        self.meeting.invitation().parties.iter().filter(|it| is_server(it) && is_due(it)).filter_map(call).collect()
+    }
+
+    fn told(&mut self, number: u16) {
+        if self.meeting.end().is_some() && !self.told.contains(&number) {
+            self.told.push(number);
+        }
+    }
+
+    fn view(&self, after: u64) -> CeremonyView {
+        let invitation = self.meeting.invitation();
+        let transcript = self.meeting.run().map(|run| run.transcript());
+        let end = self.meeting.end();
+        let (status, reason, culprits) = match &end {
+            None if transcript.is_none() => (CeremonyStatus::Joining, None, Vec::new()),
+            None => (CeremonyStatus::Running, None, Vec::new()),
+            Some(End::Verified) => (CeremonyStatus::Verified, None, Vec::new()),
+            Some(End::Failed(failure)) => (CeremonyStatus::Failed, Some(reason(failure)), failure.culprits()),
+            Some(End::Cancelled { by }) => (CeremonyStatus::Cancelled, Some("cancelled"), vec![*by]),
+            Some(End::Expired { silent }) => (CeremonyStatus::Expired, Some("silent"), silent.clone()),
+        };
+        let result = transcript.filter(|_| status == CeremonyStatus::Verified);
+        let after = usize::try_from(after).unwrap_or(usize::MAX);
+        CeremonyView {
+            operation_id: invitation.ceremony,
+            kind: CeremonyKind::Keygen,
+            status,
+            group: invitation.group,
+            threshold: invitation.threshold,
+            round: transcript.map_or(0, Transcript::round),
+            waits_for: self.meeting.waits_for(),
+            due_at: self.meeting.due_ms().div_ceil(1000),
+            participants: invitation.parties.iter().filter_map(participant).collect(),
+            terms: transcript.map(|it| (**it.terms()).clone()),
+            packages: self.said.get(after..).unwrap_or_default().to_vec(),
+            next: self.said.len() as u64,
+            reason: reason.map(str::to_owned),
+            culprits,
+            public: result.and_then(Transcript::group).map(|group| (**group).clone()),
+            proof: result.and_then(Transcript::proof).cloned(),
+        }
+    }
+}
+
+fn participant(it: &Invited) -> Option<ParticipantView> {
+    let role = it.receives?.role;
+    let owner = (!is_server(it)).then(|| PublicKey::from_bytes(*it.signing.as_bytes()));
+    Some(ParticipantView { number: it.number, role, owner, joined: it.receiving.is_some() })
+}
+
+fn is_server(it: &Invited) -> bool {
+    it.receives.is_some_and(|seat| matches!(seat.role, HolderRole::Bunker | HolderRole::Cosigner))
+}
+
+fn reason(failure: &Failure) -> &'static str {
+    match failure {
+        Failure::TwoFaced(_) => "two_faced",
+        Failure::Sharing { .. } => "sharing",
+        Failure::BadSignature(_) => "bad_signature",
+        Failure::NoGroup => "no_group",
+        Failure::Tries => "interrupted",
+    }
+}
+
+fn refused(refused: MeetingRefused) -> Problem {
+    use {CoordinatorRefused as Run, MeetingRefused as It};
+    let over = || Problem::new(409, "ceremony_over", "The ceremony is over. GET it for how it ended.");
+    let detail = format!("{refused}.");
+    match refused {
+        It::Over | It::Run(Run::Over | Run::Package(Refused::Over)) => over(),
+        It::Altered(_) | It::Run(Run::Package(Refused::Altered(_))) => {
+            Problem::new(409, "package_altered", format!("{detail} What was said first stands."))
+        }
+        It::NotMet | It::Run(Run::Package(Refused::Round { .. } | Refused::NotDue(_))) => {
+            Problem::new(409, "round_over", format!("{detail} GET the ceremony and go on with what is due."))
+        }
+        It::NotInvited(_) | It::Run(Run::OtherSender { .. }) => Problem::forbidden("not_your_place", detail),
+        It::Terms(error) => invalid(&error),
+        It::Run(Run::Package(_)) => Problem::invalid("package_refused", detail),
+    }
+}
+
+fn invalid(error: &frost_wasm_core::ceremony::TermsError) -> Problem {
+    Problem::invalid("ceremony_invalid", format!("No key can come out of this ceremony: {error}."))
+}
+
+fn not_yours(number: u16) -> Problem {
+    Problem::forbidden("not_your_place", format!("Participant {number} is somebody else. Speak for your own place."))
+}
+
+fn absent() -> Problem {
+    Problem::not_found("There is no such ceremony, or you are not named in it.")
+}
+
+fn storage(error: worker::Error) -> Problem {
+    Problem::unavailable(format!("a ceremony's storage failed: {error}"))
+}
