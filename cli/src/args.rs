@@ -63,6 +63,9 @@ pub(crate) enum Command {
     /// Check and renew recovery kits
     #[command(subcommand)]
     Kit(Kit),
+    /// Make a key together with other people
+    #[command(subcommand)]
+    Ceremony(Ceremony),
     #[command(subcommand)]
     Export(c::export::Export),
     Connect(c::connect::Connect),
@@ -93,6 +96,15 @@ pub(crate) enum Key {
 pub(crate) enum Kit {
     Check(c::kit_check::Check),
     Renew(c::kit_renew::Renew),
+}
+
+/// What can be done about ceremonies, in which people make a key together.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Ceremony {
+    Start(c::ceremony_start::Start),
+    Join(c::ceremony_join::Join),
+    List(c::ceremony_list::List),
+    Cancel(c::ceremony_cancel::Cancel),
 }
 
 /// What can be done about the account.

@@ -4,6 +4,10 @@ pub(crate) mod account_delete;
 pub(crate) mod activity;
 pub(crate) mod approve;
 pub(crate) mod apps;
+pub(crate) mod ceremony_cancel;
+pub(crate) mod ceremony_join;
+pub(crate) mod ceremony_list;
+pub(crate) mod ceremony_start;
 pub(crate) mod connect;
 pub(crate) mod edit;
 pub(crate) mod export;
@@ -27,7 +31,7 @@ pub(crate) mod sessions;
 pub(crate) mod watch;
 
 use crate::{
-    args::{Account, Command, Key, Kit},
+    args::{Account, Ceremony, Command, Key, Kit},
     failure::Failure,
     output::Output,
 };
@@ -49,6 +53,10 @@ pub(crate) fn run(command: Command, output: &Output) -> Result<(), Failure> {
         Command::Key(Key::Delete(it)) => it.run(output),
         Command::Kit(Kit::Check(it)) => it.run(output),
         Command::Kit(Kit::Renew(it)) => it.run(output),
+        Command::Ceremony(Ceremony::Start(it)) => it.run(output),
+        Command::Ceremony(Ceremony::Join(it)) => it.run(output),
+        Command::Ceremony(Ceremony::List(it)) => it.run(output),
+        Command::Ceremony(Ceremony::Cancel(it)) => it.run(output),
         Command::Export(it) => it.run(output),
         Command::Connect(it) => it.run(output),
         Command::Apps(it) => it.run(output),

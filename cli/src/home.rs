@@ -5,7 +5,7 @@
 
 use std::{
     env,
-    fs::{self, File, OpenOptions},
+    fs::{self, File, OpenOptions, TryLockError},
     io::{self, Write},
     path::{Path, PathBuf},
 };
@@ -32,6 +32,11 @@ impl Home {
             return Err(Failure::Usage("There is no home folder to keep files in. Set PASSPORT_HOME.".into()));
         };
         Ok(Self { folder })
+    }
+
+    /// A folder in it.
+    pub(crate) fn inside(&self, name: &str) -> Self {
+        Self { folder: self.path(name) }
     }
 
     /// In a given folder.
@@ -69,6 +74,52 @@ impl Home {
             let _ = fs::remove_file(&beside);
             failed("write", &path, &error)
         })
+    }
+
+    /// Writes a file that is not there yet. `false` when there is one, which is left alone.
+    pub(crate) fn create(&self, name: &str, bytes: &[u8]) -> Result<bool, Failure> {
+        let path = self.path(name);
+        create_folder(&self.folder).map_err(|error| failed("create", &self.folder, &error))?;
+        match create_private(&path, bytes) {
+            Ok(()) => Ok(true),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+            Err(error) => Err(failed("write", &path, &error)),
+        }
+    }
+
+    /// Removes a file, if there is one.
+    pub(crate) fn remove(&self, name: &str) -> Result<(), Failure> {
+        let path = self.path(name);
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failed("remove", &path, &error)),
+            Ok(()) | Err(_) => Ok(()),
+        }
+    }
+
+    /// The names of the files here, in order.
+    pub(crate) fn names(&self) -> Result<Vec<String>, Failure> {
+        let unreadable = |error| failed("read", &self.folder, &error);
+        let entries = match fs::read_dir(&self.folder) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(unreadable(error)),
+        };
+        let names = entries.map(|entry| entry.map(|it| it.file_name().to_string_lossy().into_owned()));
+        let mut names = names.collect::<io::Result<Vec<_>>>().map_err(unreadable)?;
+        names.sort();
+        Ok(names)
+    }
+
+    /// Holds a file against other processes of this program until what is given is dropped; `None` when another one
+    /// holds it.
+    pub(crate) fn hold(&self, name: &str) -> Result<Option<File>, Failure> {
+        let path = self.path(name);
+        let held = File::open(&path).and_then(|file| match file.try_lock() {
+            Ok(()) => Ok(Some(file)),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(error)) => Err(error),
+        });
+        held.map_err(|error| failed("lock", &path, &error))
     }
 }
 
@@ -153,6 +204,25 @@ mod tests {
         assert_eq!(fs::read(&path).unwrap(), b"first");
     }
 
+    #[test]
+    fn a_file_is_created_once_held_by_one_and_removed() {
+        let folder = tempfile::tempdir().unwrap();
+        let home = Home::at(folder.path()).inside("shares");
+        assert_eq!(home.names().unwrap(), [""; 0]);
+        assert!(home.create("b.json", b"first").unwrap());
+        assert!(!home.create("b.json", b"second").unwrap());
+        assert!(home.create("a.json", b"").unwrap());
+        assert_eq!(home.read("b.json").unwrap().unwrap(), b"first");
+        assert_eq!(home.names().unwrap(), ["a.json", "b.json"]);
+        let held = home.hold("b.json").unwrap().unwrap();
+        assert!(home.hold("b.json").unwrap().is_none());
+        drop(held);
+        assert!(home.hold("b.json").unwrap().is_some());
+        home.remove("b.json").unwrap();
+        home.remove("b.json").unwrap();
+        assert_eq!(home.names().unwrap(), ["a.json"]);
+    }
+
     #[cfg(unix)]
     #[test]
     fn files_are_for_their_owner_only() {
@@ -164,6 +234,9 @@ mod tests {
         assert_eq!(mode(&home.folder), 0o700);
         let names: Vec<_> = fs::read_dir(&home.folder).unwrap().collect();
         assert_eq!(names.len(), 1, "nothing is left beside the file");
+        let shares = home.inside("shares");
+        shares.create("a.json", b"{}").unwrap();
+        assert_eq!((mode(&shares.folder), mode(&shares.path("a.json"))), (0o700, 0o600));
         let kit = folder.path().join("kit.json");
         create_private(&kit, b"{}").unwrap();
         assert_eq!(mode(&kit), 0o600);

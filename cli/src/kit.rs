@@ -19,21 +19,33 @@ use crate::{failure::Failure, home, platform};
 /// Longest file that is read as a kit, in bytes.
 const FILE_MAX_BYTES: u64 = 64 * 1024;
 
+/// The folder in which a kit will stand.
+#[derive(Debug)]
+pub(crate) struct KitFolder(PathBuf);
+
+impl KitFolder {
+    /// Refuses early when there is no such folder.
+    pub(crate) fn find(folder: &Path) -> Result<Self, Failure> {
+        folder.canonicalize().map(Self).map_err(|_| {
+            Failure::Usage(format!("The folder for the recovery kit, {}, is not there.", folder.display()))
+        })
+    }
+
+    /// The kit of an identity. Refuses early when there is a file already.
+    pub(crate) fn kit(&self, npub: &str) -> Result<KitPath, Failure> {
+        let path = self.0.join(kit::file_name(npub));
+        if path.symlink_metadata().is_ok() { Err(exists(&path)) } else { Ok(KitPath(path)) }
+    }
+}
+
 /// Where a kit will stand.
 #[derive(Debug)]
 pub(crate) struct KitPath(PathBuf);
 
 impl KitPath {
-    /// For an identity, in a folder. Refuses early when there is a file already.
+    /// For an identity, in a folder.
     pub(crate) fn choose(folder: &Path, npub: &str) -> Result<Self, Failure> {
-        let folder = folder.canonicalize().map_err(|_| {
-            Failure::Usage(format!("The folder for the recovery kit, {}, is not there.", folder.display()))
-        })?;
-        let path = folder.join(kit::file_name(npub));
-        if path.symlink_metadata().is_ok() {
-            return Err(exists(&path));
-        }
-        Ok(Self(path))
+        KitFolder::find(folder)?.kit(npub)
     }
 
     /// Writes the kit and proves that it opens.

@@ -1,13 +1,14 @@
 //! `passport`, the native client.
 //!
-//! It is the person's own device: keys are made and split here, the owner key signs here, and the password is
-//! turned into a login secret here. What leaves is public, sealed to one holder, or signed.
+//! It is the person's own device: it takes part in making keys and splits those that exist, the owner key signs here,
+//! and the password is turned into a login secret here. What leaves is public, sealed to one holder, or signed.
 //!
 //! Exit codes: 0 done, 1 refused or failed, 2 wrong usage.
 
 mod access;
 mod args;
 mod calendar;
+mod ceremony;
 mod commands;
 mod failure;
 mod home;

@@ -97,6 +97,11 @@ impl Session {
         &self.server
     }
 
+    /// The folder of this device's files.
+    pub(crate) fn home(&self) -> &Home {
+        &self.home
+    }
+
     /// The account's owner key as the server names it.
     pub(crate) fn owner_pubkey(&self) -> Option<PublicKey> {
         self.sign_in.owner.as_ref().map(|owner| owner.pubkey)
@@ -128,6 +133,16 @@ impl Session {
             Err(failure) if failure.is_outcome_unknown() => attempt(),
             outcome => outcome,
         }
+    }
+
+    /// As [`Session::send`], for what must not be sent twice.
+    pub(crate) fn send_once<B: Serialize, T: DeserializeOwned>(
+        &mut self,
+        method: Method,
+        path: &str,
+        body: &B,
+    ) -> Result<T, Failure> {
+        self.authorised(|server, token| server.ask(&Call::new(method, path).token(token).json(body)?))
     }
 
     /// As [`Session::send`], where nothing is answered.
@@ -239,8 +254,7 @@ impl Session {
     }
 
     fn authorised<T>(&mut self, ask: impl Fn(&Server, &SecretString) -> Result<T, Failure>) -> Result<T, Failure> {
-        let soon = platform::now_s().saturating_add(RENEW_BEFORE_S);
-        let is_stale = self.tokens()?.access_expires_at_s <= soon;
+        let is_stale = self.is_stale()?;
         if is_stale {
             self.renew()?;
         }
@@ -254,7 +268,12 @@ impl Session {
         }
     }
 
+    /// Gets new tokens: those that another process of this device has got meanwhile, or else from the server, which
+    /// would take the use of an old refresh token for theft.
     fn renew(&mut self) -> Result<(), Failure> {
+        if self.catch_up()? && !self.is_stale()? {
+            return Ok(());
+        }
         let refresh = &self.tokens()?.refresh_token;
         let call = Call::new(Method::Post, "/auth/refresh").token(refresh);
         let reply: TokenReply = self.server.ask(&call).map_err(|failure| {
@@ -266,6 +285,21 @@ impl Session {
         })?;
         self.sign_in.tokens = Some(tokens(reply));
         self.keep()
+    }
+
+    /// Takes the sign-in over as another process of this device has left it. `false` when none has.
+    fn catch_up(&mut self) -> Result<bool, Failure> {
+        let Some(now) = file::read(&self.home)? else { return Ok(false) };
+        let is_same = now.server == self.sign_in.server && now.username == self.sign_in.username;
+        let is_newer = now.tokens.is_some() && access_token(&now) != access_token(&self.sign_in);
+        if is_same && is_newer {
+            self.sign_in = now;
+        }
+        Ok(is_same && is_newer)
+    }
+
+    fn is_stale(&self) -> Result<bool, Failure> {
+        Ok(self.tokens()?.access_expires_at_s <= platform::now_s().saturating_add(RENEW_BEFORE_S))
     }
 
     fn tokens(&self) -> Result<&Tokens, Failure> {
@@ -280,6 +314,10 @@ impl Session {
 /// The account that was last used on this device, signed in or not.
 pub(crate) fn last_account(home: &Home) -> Result<Option<(Address, String)>, Failure> {
     Ok(file::read(home)?.map(|sign_in| (sign_in.server, sign_in.username)))
+}
+
+fn access_token(sign_in: &SignIn) -> Option<&str> {
+    sign_in.tokens.as_ref().map(|tokens| tokens.access_token.expose_secret())
 }
 
 fn tokens(reply: TokenReply) -> Tokens {
@@ -309,6 +347,49 @@ fn same_owner(before: &SignIn, now: &SealedOwner) -> Result<(), Failure> {
     }
 }
 
-fn not_signed_in() -> Failure {
+/// Nobody is signed in here.
+pub(crate) fn not_signed_in() -> Failure {
     Failure::stopped("not_signed_in", "Nobody is signed in on this device. Use: passport login, or passport register")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sign_in(username: &str, token: &str, expires_in_s: u64) -> SignIn {
+        let secret = |name: &str| SecretString::from(format!("{name} {token}"));
+        SignIn {
+            // Nobody listens there.
+            server: "http://127.0.0.1:9".parse().unwrap(),
+            username: username.into(),
+            owner: None,
+            device_token: None,
+            tokens: Some(Tokens {
+                access_token: secret("access"),
+                access_expires_at_s: platform::now_s() + expires_in_s,
+                refresh_token: secret("refresh"),
+            }),
+            keys: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_process_that_runs_for_long_takes_the_tokens_that_another_one_got() {
+        let folder = tempfile::tempdir().unwrap();
+        let home = Home::at(folder.path());
+        let session =
+            |sign_in: SignIn| Session { home: home.clone(), server: Server::new(sign_in.server.clone()), sign_in };
+        let used = |session: &mut Session| {
+            session.authorised(|_, token| Ok(token.expose_secret().to_owned())).map_err(|it| it.code().to_owned())
+        };
+        let mut running = session(sign_in("alice", "old", 0));
+        let unreachable = Err("server_unreachable".to_owned());
+        assert_eq!(used(&mut running), unreachable, "nothing is on the disk");
+        session(sign_in("alice", "old", 0)).keep().unwrap();
+        assert_eq!(used(&mut running), unreachable, "nothing newer is on the disk");
+        session(sign_in("bob", "new", 900)).keep().unwrap();
+        assert_eq!(used(&mut running), unreachable, "somebody else has signed in");
+        session(sign_in("alice", "new", 900)).keep().unwrap();
+        assert_eq!(used(&mut running), Ok("access new".into()));
+    }
 }

@@ -10,6 +10,7 @@ use bunker_core::{
     policy::{Permission, Policy},
 };
 use frost_wasm_core::{
+    ceremony::CeremonyId,
     group::{GroupId, GroupPublic},
     kdf::KdfParams,
 };
@@ -200,10 +201,42 @@ pub(crate) struct SignInReply {
 pub(crate) struct CreateKeyRequest<'a> {
     /// The `create_group` statement.
     pub(crate) statement: &'a Event,
-    /// The shares, sealed.
-    pub(crate) packages: &'a SharePackages,
+    /// How the holders get their shares.
+    #[serde(flatten)]
+    pub(crate) shares: &'a HolderShares,
     /// The person's name for the key.
     pub(crate) label: &'a str,
+}
+
+/// How the server's holders get their shares of a new key.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum HolderShares {
+    /// From the device that split the key, sealed to each.
+    Packages(SharePackages),
+    /// From the ceremony that made the key, in which they took part.
+    Ceremony(CeremonyId),
+}
+
+/// `POST /ceremony/{id}/round/{n}`
+#[derive(Serialize)]
+pub(crate) struct RoundRequest<'a, T> {
+    /// What this device has to say.
+    pub(crate) participant_data: &'a T,
+}
+
+/// Answer to `GET /ceremony`
+#[derive(Deserialize)]
+pub(crate) struct CeremonyList {
+    /// Those the account is named in.
+    pub(crate) ceremonies: Vec<CeremonyEntry>,
+}
+
+/// A ceremony the account is named in.
+#[derive(Deserialize)]
+pub(crate) struct CeremonyEntry {
+    /// Its id.
+    pub(crate) operation_id: CeremonyId,
 }
 
 /// A key as the server lists it.
@@ -434,4 +467,31 @@ pub(crate) struct ActivityPage {
     pub(crate) head: AuditHead,
     /// `after` of the next page.
     pub(crate) next: Option<u64>,
+}
+
+#[cfg(test)]
+mod tests {
+    use bunker_core::statement::Verb;
+    use passport_device::owner::OwnerKey;
+
+    use super::*;
+    use crate::platform;
+
+    #[test]
+    fn a_new_key_names_either_its_packages_or_its_ceremony() {
+        let mut rng = platform::rng();
+        let owner = OwnerKey::fresh(&mut rng);
+        let statement = owner.sign(GroupId::from_bytes([1; 16]), 1, &Verb::DeleteGroup, 1, &mut rng).unwrap();
+        let sent = |shares| {
+            let request = CreateKeyRequest { statement: &statement, shares: &shares, label: "Me" };
+            let mut sent = serde_json::to_value(&request).unwrap();
+            sent.as_object_mut().unwrap().remove("statement");
+            sent
+        };
+        let packages = SharePackages { bunker: "a".into(), cosigner: "b".into() };
+        let split = sent(HolderShares::Packages(packages));
+        assert_eq!(split, serde_json::json!({"packages": {"1": "a", "2": "b"}, "label": "Me"}));
+        let made = sent(HolderShares::Ceremony(CeremonyId::from_bytes([2; 16])));
+        assert_eq!(made, serde_json::json!({"ceremony": "02".repeat(16), "label": "Me"}));
+    }
 }

@@ -264,6 +264,12 @@ impl Attendance {
         JoinRequest { keys: self.places.iter().map(key).collect() }
     }
 
+    /// The group that is made.
+    #[must_use]
+    pub fn group(&self) -> GroupId {
+        self.group
+    }
+
     /// What the server is asked for with `?after=`.
     #[must_use]
     pub fn next(&self) -> u64 {

@@ -1,36 +1,47 @@
-//! `passport key create`: a new Nostr key, split before anything leaves this device.
+//! `passport key create`: a new Nostr key, made by the server's holders and this device together.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
-use bunker_core::{keys::PublicKey, nip19};
+use bunker_core::{event::Event, keys::PublicKey, nip19};
 use clap::Args;
 use frost_wasm_core::{
-    frost::keygen,
-    group::GroupId,
+    ceremony::CeremonyId,
+    group::{GroupId, GroupPublic},
     secret::{Secret32, SecretString},
+    share::KeyShare,
 };
 use passport_device::{
+    ceremony::{Attendance, Outcome},
     owner::OwnerKey,
-    split::{self, npub_of},
+    split::{self, SplitKey},
 };
 use serde::Serialize;
 
 use crate::{
+    ceremony,
     failure::Failure,
     identity,
-    kit::{KitFile, KitPath},
+    kit::{KitFile, KitFolder, KitPath},
     output::{Output, plain},
     platform, prompt,
     server::Method,
     session::{KnownKey, Session},
-    wire::{CreateKeyRequest, KeyView},
+    wire::{CreateKeyRequest, HolderShares, KeyView},
 };
 
-/// Make a new key and split it.
+/// Pause between two tries to create an identity whose ceremony is not finished.
+const BETWEEN_LOOKS: Duration = Duration::from_secs(1);
+/// How often that is tried again.
+const LOOKS: u32 = 10;
+
+/// Make a new key that nobody ever has whole.
 ///
-/// The key is split here into three shares, any two of which sign: one for the server's bunker, one for its
-/// cosigner, each sealed to its holder, and one for you. Yours goes into the recovery kit, a file that is encrypted
-/// with a passphrase. Keep file and passphrase in two safe places: with them you can leave any server with your key.
+/// This device, the server's bunker and its cosigner make it together, and each gets a share of it; any two of the
+/// three sign. Yours goes into the recovery kit, a file that is encrypted with a passphrase. Keep file and passphrase in
+/// two safe places: with them you can leave any server with your key.
 #[derive(Debug, Args)]
 pub(crate) struct Create {
     #[command(flatten)]
@@ -54,6 +65,9 @@ pub(crate) struct MadeKey {
     group: GroupId,
     pub(crate) pubkey: PublicKey,
     pub(crate) npub: String,
+    /// The ceremony that made it; none for one that was imported.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    operation_id: Option<CeremonyId>,
     relay: String,
     label: String,
     /// Where the recovery kit is.
@@ -63,58 +77,116 @@ pub(crate) struct MadeKey {
     pub(crate) view: KeyView,
 }
 
+/// A key that was made or split, before the server has the identity.
+pub(crate) struct NewKey {
+    /// The public facts.
+    public: GroupPublic,
+    /// The owner's `create_group` statement.
+    statement: Event,
+    /// How the server's holders get their shares.
+    shares: HolderShares,
+    /// The share for the recovery kit.
+    recovery: KeyShare,
+}
+
 impl Create {
     /// Makes a key.
     pub(crate) fn run(self, output: &Output) -> Result<(), Failure> {
         let mut session = Session::resume()?;
-        let secret = keygen::fresh_secret(&mut platform::rng());
-        let made = make(&mut session, secret, &self.options)?;
+        let folder = KitFolder::find(&self.options.kit_dir)?;
+        let owner = session.unlock()?.owner;
+        let outcome = with_holders(&mut session, &owner, output)?;
+        let npub = outcome.npub();
+        let kit = folder.kit(&npub)?;
+        let passphrase = prompt::KIT_PASSPHRASE.choose(&npub)?;
+        let key = NewKey::made(outcome, &owner)?;
+        let made = create(&mut session, &key, &owner, kit, &passphrase, &self.options.label)?;
         show(&made, output)
     }
 }
 
-/// Splits a secret that came from wherever, asking for password and passphrase.
-pub(crate) fn make(session: &mut Session, secret: Secret32, options: &KeyOptions) -> Result<MadeKey, Failure> {
-    let npub = npub_of(&secret)?;
-    let kit = KitPath::choose(&options.kit_dir, &npub)?;
-    let owner = session.unlock()?.owner;
-    let passphrase = prompt::KIT_PASSPHRASE.choose(&npub)?;
-    create(session, secret, &owner, kit, &passphrase, &options.label)
+/// Makes a key with the server's holders. Nobody has it whole, and this device has the share for the recovery kit.
+pub(crate) fn with_holders(session: &mut Session, owner: &OwnerKey, output: &Output) -> Result<Outcome, Failure> {
+    let holders = identity::holders(session.server())?;
+    output.note("Making the key together with the server's bunker and cosigner …");
+    let (mut attendance, request) = Attendance::hosted(owner, &holders, &mut platform::rng())?;
+    let mut view = ceremony::start(session, &request)?;
+    ceremony::attend(session, &mut attendance, &mut view, output)
 }
 
-/// Splits a secret. The kit stands before the server hears of the key: a key without its kit can't be recovered,
-/// a kit without its key is of no harm.
+impl NewKey {
+    /// One that came out of a ceremony with the server's holders.
+    pub(crate) fn made(outcome: Outcome, owner: &OwnerKey) -> Result<Self, Failure> {
+        let statement = outcome.statement(owner, platform::now_s(), &mut platform::rng())?;
+        let [recovery] = <[KeyShare; 1]>::try_from(outcome.shares)
+            .map_err(|_| Failure::stopped("ceremony_failed", "No one share came out for the kit. Begin again."))?;
+        Ok(Self { public: outcome.public, statement, shares: HolderShares::Ceremony(outcome.ceremony), recovery })
+    }
+
+    /// One that existed, split on this device.
+    pub(crate) fn split(session: &Session, secret: Secret32, owner: &OwnerKey) -> Result<Self, Failure> {
+        let holders = identity::holders(session.server())?;
+        let split = split::split(secret, owner, &holders, platform::now_s(), &mut platform::rng())?;
+        let SplitKey { public, statement, packages, recovery } = split;
+        Ok(Self { public, statement, shares: HolderShares::Packages(packages), recovery })
+    }
+
+    /// The identity's `npub1…`.
+    pub(crate) fn npub(&self) -> String {
+        nip19::encode_npub(&self.pubkey())
+    }
+
+    fn pubkey(&self) -> PublicKey {
+        PublicKey::from_bytes(*self.public.pubkey.as_bytes())
+    }
+}
+
+/// Creates the identity. The kit stands before the server has it: a key without its kit can't be recovered, a kit
+/// without its key is of no harm.
 pub(crate) fn create(
     session: &mut Session,
-    secret: Secret32,
+    key: &NewKey,
     owner: &OwnerKey,
     kit: KitPath,
     passphrase: &SecretString,
     label: &str,
 ) -> Result<MadeKey, Failure> {
-    let holders = identity::holders(session.server())?;
-    let key = split::split(secret, owner, &holders, platform::now_s(), &mut platform::rng())?;
     let kit = kit.write(passphrase, owner, &key.recovery)?;
-    let request = CreateKeyRequest { statement: &key.statement, packages: &key.packages, label };
-    let view: KeyView = session.send(Method::Post, "/keys", &request).map_err(|failure| not_created(failure, &kit))?;
-    let pubkey = PublicKey::from_bytes(*key.public.pubkey.as_bytes());
-    if view.group != key.public.group || view.pubkey != pubkey {
+    let request = CreateKeyRequest { statement: &key.statement, shares: &key.shares, label };
+    let view = send(session, &request).map_err(|failure| not_created(failure, &kit))?;
+    let (group, pubkey) = (key.public.group, key.pubkey());
+    if view.group != group || view.pubkey != pubkey {
         return Err(Failure::stopped(
             "key_changed",
             "The server answered about another key than the one it was sent. Do not use this server.",
         ));
     }
-    let npub = nip19::encode_npub(&pubkey);
-    session.remember(KnownKey { group: key.public.group, npub: npub.clone(), activity_seen: None })?;
+    let npub = key.npub();
+    session.remember(KnownKey { group, npub: npub.clone(), activity_seen: None })?;
     Ok(MadeKey {
-        group: key.public.group,
+        group,
         pubkey,
         npub,
+        operation_id: match key.shares {
+            HolderShares::Ceremony(id) => Some(id),
+            HolderShares::Packages(_) => None,
+        },
         relay: view.relay.clone(),
         label: view.label.clone(),
         recovery_kit: kit.path().to_owned(),
         view,
     })
+}
+
+/// The holders may still be taking their shares out of the ceremony.
+fn send(session: &mut Session, request: &CreateKeyRequest<'_>) -> Result<KeyView, Failure> {
+    for _ in 0..LOOKS {
+        match session.send(Method::Post, "/keys", request) {
+            Err(failure) if failure.code() == "ceremony_unfinished" => platform::pause(BETWEEN_LOOKS),
+            outcome => return outcome,
+        }
+    }
+    session.send(Method::Post, "/keys", request)
 }
 
 /// Prints what was made.

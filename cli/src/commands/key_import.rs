@@ -1,9 +1,10 @@
 //! `passport key import`: a key that exists, split on this device.
 
 use clap::Args;
+use passport_device::split::npub_of;
 
-use super::key_create::{self, KeyOptions};
-use crate::{failure::Failure, output::Output, prompt, session::Session};
+use super::key_create::{self, KeyOptions, NewKey};
+use crate::{failure::Failure, kit::KitPath, output::Output, prompt, session::Session};
 
 /// Split a key you have; it is read from standard input.
 ///
@@ -22,7 +23,12 @@ impl Import {
     pub(crate) fn run(self, output: &Output) -> Result<(), Failure> {
         let mut session = Session::resume()?;
         let secret = prompt::secret_key()?;
-        let made = key_create::make(&mut session, secret, &self.options)?;
+        let npub = npub_of(&secret)?;
+        let kit = KitPath::choose(&self.options.kit_dir, &npub)?;
+        let owner = session.unlock()?.owner;
+        let passphrase = prompt::KIT_PASSPHRASE.choose(&npub)?;
+        let key = NewKey::split(&session, secret, &owner)?;
+        let made = key_create::create(&mut session, &key, &owner, kit, &passphrase, &self.options.label)?;
         key_create::show(&made, output)
     }
 }

@@ -4,19 +4,19 @@ use std::path::PathBuf;
 
 use bunker_core::{grant::Terms, keys::PublicKey, policy::Policy};
 use clap::Args;
-use frost_wasm_core::{frost::keygen, secret::SecretString};
+use frost_wasm_core::secret::SecretString;
 use passport_device::split::npub_of;
 use serde::Serialize;
 
 use super::{
     connect,
-    key_create::{self, MadeKey},
+    key_create::{self, NewKey},
     register,
 };
 use crate::{
     failure::Failure,
     home::Home,
-    kit::KitPath,
+    kit::KitFolder,
     output::Output,
     platform, prompt,
     server::{Address, Server},
@@ -61,8 +61,11 @@ struct Ready<'a> {
 impl Quickstart {
     /// Makes all of it.
     pub(crate) fn run(self, output: &Output) -> Result<(), Failure> {
-        let secret = if self.import { prompt::secret_key()? } else { keygen::fresh_secret(&mut platform::rng()) };
-        let kit = KitPath::choose(&self.kit_dir, &npub_of(&secret)?)?;
+        let folder = KitFolder::find(&self.kit_dir)?;
+        let imported = if self.import { Some(prompt::secret_key()?) } else { None };
+        if let Some(secret) = &imported {
+            folder.kit(&npub_of(secret)?)?;
+        }
         let (password, is_password_made) = prompt::PASSWORD.choose_or_make()?;
         let (passphrase, is_passphrase_made) = prompt::KIT_PASSPHRASE.choose_or_make()?;
         let home = Home::find()?;
@@ -79,12 +82,17 @@ impl Quickstart {
             output.note(&format!("This device was last signed in as {username} at {server}, and now is not any more."));
         }
 
-        output.note("Splitting the key and writing the recovery kit …");
         // Before anything can go wrong: a kit without its passphrase would be lost.
         if is_passphrase_made {
             tell_once(output, "Passphrase of the recovery kit", &passphrase);
         }
-        let made: MadeKey = key_create::create(&mut session, secret, &owner, kit, &passphrase, "Quickstart")?;
+        let key = match imported {
+            Some(secret) => NewKey::split(&session, secret, &owner)?,
+            None => NewKey::made(key_create::with_holders(&mut session, &owner, output)?, &owner)?,
+        };
+        output.note("Writing the recovery kit …");
+        let kit = folder.kit(&key.npub())?;
+        let made = key_create::create(&mut session, &key, &owner, kit, &passphrase, "Quickstart")?;
 
         output.note("Making a connection that allows everything …");
         let terms =

@@ -1,0 +1,208 @@
+//! This device's part in a ceremony: says what is due, looks again while it is the others' turn, and tells how far
+//! it is.
+
+pub(crate) mod kept;
+
+use std::time::Duration;
+
+use bunker_core::keys::PublicKey;
+use frost_wasm_core::ceremony::{CeremonyId, Package};
+use passport_device::ceremony::{Attendance, CeremonyView, Outcome, ParticipantView, StartRequest};
+
+use crate::{
+    calendar::Moment,
+    failure::Failure,
+    output::{Output, plain},
+    platform,
+    server::Method,
+    session::Session,
+    wire::RoundRequest,
+};
+
+/// Pause between two looks.
+const EVERY: Duration = Duration::from_secs(1);
+/// How often in a row it may go wrong before this device gives up.
+const PATIENCE: u32 = 30;
+/// A position behind everything that was said, for who only looks how it stands.
+pub(crate) const BEHIND_ALL: u64 = u64::MAX;
+/// Rounds of a ceremony in which nobody fails and nobody is interrupted.
+const ROUNDS: u16 = 5;
+
+/// Starts one.
+pub(crate) fn start(session: &mut Session, request: &StartRequest) -> Result<CeremonyView, Failure> {
+    session.send_once(Method::Post, "/ceremony/start", request)
+}
+
+/// Joins one that was started.
+pub(crate) fn join(session: &mut Session, id: CeremonyId, attendance: &Attendance) -> Result<CeremonyView, Failure> {
+    let request = RoundRequest { participant_data: &attendance.join() };
+    let view = session.send(Method::Post, &format!("/ceremony/{id}/round/0?after={}", attendance.next()), &request)?;
+    of(id, view)
+}
+
+/// How one stands, with what was said from a position on.
+pub(crate) fn look(session: &mut Session, id: CeremonyId, after: u64) -> Result<CeremonyView, Failure> {
+    let view = session.get(&format!("/ceremony/{id}?after={after}"))?;
+    of(id, view)
+}
+
+/// Takes part until it has ended. `view` is how it stands, before and after.
+pub(crate) fn attend(
+    session: &mut Session,
+    attendance: &mut Attendance,
+    view: &mut CeremonyView,
+    output: &Output,
+) -> Result<Outcome, Failure> {
+    let id = view.operation_id;
+    let mut told = String::new();
+    let (mut stumbles, mut has_stumbled) = (0, false);
+    loop {
+        let packages = attendance.take(view, &mut platform::rng())?;
+        if let Some(outcome) = attendance.outcome()? {
+            return Ok(outcome);
+        }
+        let stand = stand(attendance.round(), &view.participants);
+        if stand != told {
+            output.note(&stand);
+            told = stand;
+        }
+        let answer = if packages.is_empty() || has_stumbled {
+            platform::pause(EVERY);
+            look(session, id, attendance.next())
+        } else {
+            say(session, id, &packages, attendance.next())
+        };
+        match answer {
+            Ok(now) => {
+                *view = now;
+                if !has_stumbled {
+                    stumbles = 0;
+                }
+                has_stumbled = false;
+            }
+            Err(failure) if is_passing(&failure) && stumbles < PATIENCE => {
+                if stumbles == 0 && failure.is_outcome_unknown() {
+                    output.failure(&failure);
+                }
+                stumbles += 1;
+                has_stumbled = true;
+            }
+            Err(failure) => return Err(failure),
+        }
+    }
+}
+
+/// Whether it can still go on.
+pub(crate) fn is_open(view: &CeremonyView) -> bool {
+    matches!(view.status.as_str(), "joining" | "running")
+}
+
+/// Whether it has ended without a key, in the server's word.
+pub(crate) fn has_failed(view: &CeremonyView) -> bool {
+    matches!(view.status.as_str(), "failed" | "cancelled" | "expired")
+}
+
+/// A ceremony in full, for a person who is to decide about it.
+pub(crate) fn describe(view: &CeremonyView, own: &PublicKey) -> String {
+    let people = view.participants.len();
+    let head = format!(
+        "Ceremony {} ({}): a key of {people}, any {} of whom sign together",
+        view.operation_id,
+        plain(&view.status),
+        view.threshold
+    );
+    let line = |it: &ParticipantView| {
+        let who = it.owner.map_or_else(|| format!("the server's {}", it.role), |owner| owner.to_string());
+        let you = if it.owner == Some(*own) { " (you)" } else { "" };
+        let joined = if it.joined { ", has joined" } else { "" };
+        format!("  {:>2}  {who}{you}{joined}", it.number)
+    };
+    let due = is_open(view).then(|| format!("  This round ends at {} UTC", Moment { unix_s: view.due_at }));
+    [head].into_iter().chain(view.participants.iter().map(line)).chain(due).collect::<Vec<_>>().join("\n")
+}
+
+/// Says it, one after the other. Each is the same when it is said again, so a lost answer is asked for again.
+fn say(session: &mut Session, id: CeremonyId, packages: &[Package], after: u64) -> Result<CeremonyView, Failure> {
+    let mut answer = None;
+    for package in packages {
+        let path = format!("/ceremony/{id}/round/{}?after={after}", package.round);
+        answer = Some(session.send(Method::Post, &path, &RoundRequest { participant_data: package })?);
+    }
+    match answer {
+        Some(view) => of(id, view),
+        None => look(session, id, after),
+    }
+}
+
+/// What another look may clear up: nobody knows whether it was taken, or the others were faster.
+fn is_passing(failure: &Failure) -> bool {
+    failure.is_outcome_unknown() || matches!(failure.code(), "round_over" | "ceremony_over")
+}
+
+fn of(id: CeremonyId, view: CeremonyView) -> Result<CeremonyView, Failure> {
+    if view.operation_id == id {
+        Ok(view)
+    } else {
+        Err(Failure::stopped("ceremony_misled", "The server answers about another ceremony. Do not use this server."))
+    }
+}
+
+fn stand(round: u16, participants: &[ParticipantView]) -> String {
+    match round {
+        0 => {
+            let joined = participants.iter().filter(|it| it.joined).count();
+            format!("{joined} of {} have joined. Waiting for the others …", participants.len())
+        }
+        1..=ROUNDS => format!("Round {round} of {ROUNDS} …"),
+        _ => format!("Round {round}: somebody was interrupted, so the proof is made anew …"),
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// A ceremony of these people, of whom the first has joined, as the server shows it.
+    pub(crate) fn view(members: &[PublicKey], status: &str) -> CeremonyView {
+        let participants: Vec<_> = (1..)
+            .zip(members)
+            .map(|(number, owner)| {
+                serde_json::json!({"number": number, "role": "device", "owner": owner, "joined": number == 1})
+            })
+            .collect();
+        let view = serde_json::json!({
+            "operation_id": "01".repeat(16), "kind": "keygen", "status": status, "group": "02".repeat(16),
+            "threshold": 2, "round": 0, "waits_for": [2], "due_at": 1_790_000_000_u64, "participants": participants,
+            "terms": null, "packages": [], "next": 0, "reason": null, "culprits": [], "public": null, "proof": null,
+        });
+        serde_json::from_value(view).unwrap()
+    }
+
+    /// Somebody's owner key, which need not be one.
+    pub(crate) fn person(byte: u8) -> PublicKey {
+        PublicKey::from_bytes([byte; 32])
+    }
+
+    #[test]
+    fn a_person_sees_who_takes_part_and_the_server_can_not_steer_the_terminal() {
+        let shown = describe(&view(&[person(1), person(2)], "joining\u{1b}[2J"), &person(2));
+        assert!(shown.contains("any 2 of whom"), "{shown}");
+        assert!(shown.contains(&format!(" 1  {}, has joined", person(1))), "{shown}");
+        assert!(shown.contains(&format!(" 2  {} (you)", person(2))) && !shown.contains('\u{1b}'), "{shown}");
+    }
+
+    #[test]
+    fn how_far_it_is_is_told_in_rounds() {
+        let participants = view(&[person(1), person(2)], "joining").participants;
+        assert!(stand(0, &participants).starts_with("1 of 2 have joined"));
+        assert_eq!(stand(3, &participants), "Round 3 of 5 …");
+        assert!(stand(6, &participants).contains("interrupted"));
+    }
+
+    #[test]
+    fn an_answer_about_another_ceremony_is_refused() {
+        let view = view(&[person(1), person(2)], "joining");
+        assert!(of(view.operation_id, view.clone()).is_ok());
+        assert_eq!(of(CeremonyId::from_bytes([9; 16]), view).unwrap_err().code(), "ceremony_misled");
+    }
+}
