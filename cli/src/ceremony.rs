@@ -2,6 +2,8 @@
 //! it is.
 
 pub(crate) mod kept;
+#[cfg(test)]
+pub(crate) mod tests;
 
 use std::time::Duration;
 
@@ -155,54 +157,5 @@ fn stand(round: u16, participants: &[ParticipantView]) -> String {
         }
         1..=ROUNDS => format!("Round {round} of {ROUNDS} …"),
         _ => format!("Round {round}: somebody was interrupted, so the proof is made anew …"),
-    }
-}
-
-#[cfg(test)]
-pub(crate) mod tests {
-    use super::*;
-
-    /// A ceremony of these people, of whom the first has joined, as the server shows it.
-    pub(crate) fn view(members: &[PublicKey], status: &str) -> CeremonyView {
-        let participants: Vec<_> = (1..)
-            .zip(members)
-            .map(|(number, owner)| {
-                serde_json::json!({"number": number, "role": "device", "owner": owner, "joined": number == 1})
-            })
-            .collect();
-        let view = serde_json::json!({
-            "operation_id": "01".repeat(16), "kind": "keygen", "status": status, "group": "02".repeat(16),
-            "threshold": 2, "round": 0, "waits_for": [2], "due_at": 1_790_000_000_u64, "participants": participants,
-            "terms": null, "packages": [], "next": 0, "reason": null, "culprits": [], "public": null, "proof": null,
-        });
-        serde_json::from_value(view).unwrap()
-    }
-
-    /// Somebody's owner key, which need not be one.
-    pub(crate) fn person(byte: u8) -> PublicKey {
-        PublicKey::from_bytes([byte; 32])
-    }
-
-    #[test]
-    fn a_person_sees_who_takes_part_and_the_server_can_not_steer_the_terminal() {
-        let shown = describe(&view(&[person(1), person(2)], "joining\u{1b}[2J"), &person(2));
-        assert!(shown.contains("any 2 of whom"), "{shown}");
-        assert!(shown.contains(&format!(" 1  {}, has joined", person(1))), "{shown}");
-        assert!(shown.contains(&format!(" 2  {} (you)", person(2))) && !shown.contains('\u{1b}'), "{shown}");
-    }
-
-    #[test]
-    fn how_far_it_is_is_told_in_rounds() {
-        let participants = view(&[person(1), person(2)], "joining").participants;
-        assert!(stand(0, &participants).starts_with("1 of 2 have joined"));
-        assert_eq!(stand(3, &participants), "Round 3 of 5 …");
-        assert!(stand(6, &participants).contains("interrupted"));
-    }
-
-    #[test]
-    fn an_answer_about_another_ceremony_is_refused() {
-        let view = view(&[person(1), person(2)], "joining");
-        assert!(of(view.operation_id, view.clone()).is_ok());
-        assert_eq!(of(CeremonyId::from_bytes([9; 16]), view).unwrap_err().code(), "ceremony_misled");
     }
 }

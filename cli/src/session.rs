@@ -354,7 +354,17 @@ pub(crate) fn not_signed_in() -> Failure {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
+
+    impl Session {
+        /// One that never renews its tokens, for tests of what is asked with it.
+        pub(crate) fn signed_in_for_test(folder: &Path, server: Address) -> Self {
+            let sign_in = SignIn { server: server.clone(), ..sign_in("alice", "good", 900) };
+            Self { home: Home::at(folder), server: Server::new(server), sign_in }
+        }
+    }
 
     fn sign_in(username: &str, token: &str, expires_in_s: u64) -> SignIn {
         let secret = |name: &str| SecretString::from(format!("{name} {token}"));
