@@ -176,7 +176,7 @@ impl Device {
         match GivenKey::parse(&text).map_err(thrown)? {
             GivenKey::Plain(secret, form) => {
                 let npub = self.vault.draft(secret).map_err(thrown)?;
-                written(&json::Draft { npub, kind: Some(name(form)) })
+                written(&json::Draft { npub, kind: name(form) })
             }
             GivenKey::Encrypted(_) => Err(thrown(secret_key::needs_password())),
         }
@@ -185,13 +185,7 @@ impl Device {
     /// See `Vault::draft_encrypted`.
     pub fn draft_encrypted(&mut self, key: &str, stretched: Vec<u8>) -> Answer {
         let npub = self.vault.draft_encrypted(&encrypted(key)?, &bytes(stretched)?).map_err(thrown)?;
-        written(&json::Draft { npub, kind: Some("ncryptsec") })
-    }
-
-    /// See `Vault::draft_fresh`.
-    pub fn draft_fresh(&mut self) -> Answer {
-        let npub = self.vault.draft_fresh(&mut rng()).map_err(thrown)?;
-        written(&json::Draft { npub, kind: None })
+        written(&json::Draft { npub, kind: "ncryptsec" })
     }
 
     /// See `Vault::prepare_identity`.
@@ -199,6 +193,25 @@ impl Device {
         let json::Prepare { holders } = read(args)?;
         let made = self.vault.prepare_identity(&holders, seconds(now_s), &mut rng()).map_err(thrown)?;
         written(&json::Prepared::of(&made))
+    }
+
+    /// See `Vault::begin_keygen`.
+    pub fn begin_keygen(&mut self, args: &str) -> Answer {
+        let json::Prepare { holders } = read(args)?;
+        written(&self.vault.begin_keygen(&holders, &mut rng()).map_err(thrown)?)
+    }
+
+    /// See `Vault::take_ceremony`.
+    pub fn take_ceremony(&mut self, args: &str) -> Answer {
+        let json::TakeCeremony { view } = read(args)?;
+        let stand = self.vault.take_ceremony(&view, &mut rng()).map_err(thrown)?;
+        written(&json::KeygenStand::of(&stand))
+    }
+
+    /// See `Vault::finish_keygen`.
+    pub fn finish_keygen(&mut self, now_s: f64) -> Answer {
+        let made = self.vault.finish_keygen(seconds(now_s), &mut rng()).map_err(thrown)?;
+        written(&json::MadeIdentity::of(&made))
     }
 
     /// See `Vault::make_kit`.

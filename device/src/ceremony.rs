@@ -298,7 +298,7 @@ impl Attendance {
             return Err(self.failed(failure));
         }
         let finished = self.run.as_ref().is_some_and(|it| it.step() == Step::Verified);
-        if matches!(view.status.as_str(), "cancelled" | "expired") && !finished {
+        if !matches!(view.status.as_str(), "joining" | "running") && !finished {
             return Err(self.ended(view));
         }
         let Some(transcript) = &self.run else { return Ok(Vec::new()) };
@@ -362,7 +362,8 @@ impl Attendance {
         let who = self.names(&view.culprits);
         match view.status.as_str() {
             "expired" => failed(&format!("{who} did not answer in time")),
-            _ => failed(&format!("{who} ended it")),
+            "cancelled" => failed(&format!("{who} ended it")),
+            _ => misled("says that it is over, and does not show why"),
         }
     }
 
@@ -419,7 +420,7 @@ fn internal(error: impl std::fmt::Display) -> Failure {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use frost_wasm_core::{
         ceremony::{
             Seat,
@@ -436,7 +437,7 @@ mod tests {
     const LIMITS: Limits = Limits { round_ms: 1_000, kept_ms: 1_000 };
 
     /// A server that does what it should, with its two holders where they are asked for.
-    struct Server {
+    pub(crate) struct Server {
         meeting: Meeting,
         taken: Vec<Package>,
         holders: Vec<(u16, PartyKeys, Memory)>,
@@ -444,7 +445,7 @@ mod tests {
     }
 
     impl Server {
-        fn start(request: &StartRequest, rng: &mut ChaCha20Rng) -> Self {
+        pub(crate) fn start(request: &StartRequest, rng: &mut ChaCha20Rng) -> Self {
             let holder = |role| match role {
                 HolderRole::Bunker => Some(party(1)),
                 HolderRole::Cosigner => Some(party(2)),
@@ -493,14 +494,14 @@ mod tests {
         }
 
         /// One request with a package, and its answer.
-        fn post(&mut self, package: &Package, rng: &mut ChaCha20Rng) {
+        pub(crate) fn post(&mut self, package: &Package, rng: &mut ChaCha20Rng) {
             self.round_trips += 1;
             let changes = self.meeting.submit(package.party, package, 0).unwrap();
             self.apply(&changes);
             self.drive(rng);
         }
 
-        fn drive(&mut self, rng: &mut ChaCha20Rng) {
+        pub(crate) fn drive(&mut self, rng: &mut ChaCha20Rng) {
             loop {
                 let Some(run) = self.meeting.run() else { return };
                 let transcript = run.transcript().clone();
@@ -520,7 +521,7 @@ mod tests {
             }
         }
 
-        fn view(&self, after: u64) -> CeremonyView {
+        pub(crate) fn view(&self, after: u64) -> CeremonyView {
             let transcript = self.meeting.run().map(|run| run.transcript());
             let status = match self.meeting.end() {
                 None if transcript.is_none() => "joining",
@@ -644,6 +645,25 @@ mod tests {
         ];
         for change in changes {
             assert_eq!(refused(change), Err("ceremony_misled"));
+        }
+    }
+
+    #[test]
+    fn a_server_that_ends_it_without_a_reason_has_misled() {
+        let mut rng = rng(4);
+        let owner = OwnerKey::fresh(&mut rng);
+        for (status, code) in [
+            ("verified", "ceremony_misled"),
+            ("failed", "ceremony_misled"),
+            ("cancelled", "ceremony_failed"),
+            ("expired", "ceremony_failed"),
+        ] {
+            let (mut device, request) = Attendance::hosted(&owner, &holders(), &mut rng).unwrap();
+            let mut view = Server::start(&request, &mut rng).view(0);
+            view.status = status.to_owned();
+            view.culprits = vec![2];
+            let failure = device.take(&view, &mut rng).unwrap_err();
+            assert_eq!(failure.code(), code, "{failure}");
         }
     }
 

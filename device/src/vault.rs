@@ -1,7 +1,8 @@
 //! What the page's vault holds, and everything it is asked to do.
 //!
 //! A passphrase comes in stretched: scrypt runs elsewhere, in memory that goes away with it. What stays until the
-//! vault is dropped is the owner key; a draft stays until it is split, a recovery share until the next split.
+//! vault is dropped is the owner key; a draft stays until it is split, a place in a keygen until that has ended, a
+//! recovery share until the next one.
 
 use bunker_core::{
     audit::{AuditHead, AuditRecord, ChainError, verify_chain},
@@ -12,7 +13,7 @@ use bunker_core::{
     statement::Verb,
 };
 use frost_wasm_core::{
-    frost::keygen,
+    ceremony::{CeremonyId, Package},
     group::{GroupId, GroupPublic},
     kdf::Stretched,
     login::{LoginKeys, OwnerBlobKey},
@@ -23,6 +24,7 @@ use rand_core::{CryptoRng, RngCore};
 
 use crate::{
     Failure,
+    ceremony::{Attendance, CeremonyView, StartRequest},
     connection::{self, NewConnection},
     enrolment::{self, Credentials},
     export::{self, Exported},
@@ -39,6 +41,7 @@ pub struct Vault {
     keys: Option<LoginKeys>,
     owner: Option<OwnerKey>,
     draft: Option<Secret32>,
+    keygen: Option<Attendance>,
     recovery: Option<KeyShare>,
 }
 
@@ -147,11 +150,6 @@ impl Vault {
         Credentials::new(stretched, self.owner()?, rng)
     }
 
-    /// Keeps a new key as the draft, and gives its `npub1…`.
-    pub fn draft_fresh<R: RngCore + CryptoRng>(&mut self, rng: &mut R) -> Result<String, Failure> {
-        self.draft(keygen::fresh_secret(rng))
-    }
-
     /// Keeps a key that the person gave as the draft, and gives its `npub1…`.
     pub fn draft(&mut self, secret: Secret32) -> Result<String, Failure> {
         let npub = split::npub_of(&secret)?;
@@ -173,14 +171,63 @@ impl Vault {
     ) -> Result<PreparedIdentity, Failure> {
         let holders = Holders::from_list(holders)?;
         let owner = self.owner.as_ref().ok_or_else(locked)?;
-        let draft = self.draft.take().ok_or_else(|| {
-            Failure::new("no_draft", "There is no key to split. Make a new one, or give yours once more.")
-        })?;
+        let draft = self
+            .draft
+            .take()
+            .ok_or_else(|| Failure::new("no_draft", "There is no key to split. Give yours once more."))?;
         let key = split::split(draft, owner, &holders, now_s, rng)?;
         let npub = key.npub();
         let SplitKey { public, statement, packages, recovery } = key;
         self.recovery = Some(recovery);
         Ok(PreparedIdentity { npub, group: public.group, statement, packages })
+    }
+
+    /// Begins a new key with the server's two holders. A keygen that was begun before is forgotten.
+    pub fn begin_keygen<R: RngCore + CryptoRng>(
+        &mut self,
+        holders: &HolderList,
+        rng: &mut R,
+    ) -> Result<StartRequest, Failure> {
+        let holders = Holders::from_list(holders)?;
+        let (attendance, request) = Attendance::hosted(self.owner()?, &holders, rng)?;
+        self.keygen = Some(attendance);
+        Ok(request)
+    }
+
+    /// Takes in how the keygen stands, and gives what this device has to say to it. One that fails is forgotten.
+    pub fn take_ceremony<R: RngCore + CryptoRng>(
+        &mut self,
+        view: &CeremonyView,
+        rng: &mut R,
+    ) -> Result<KeygenStand, Failure> {
+        self.require_unlocked()?;
+        let attendance = self.keygen.as_mut().ok_or_else(no_keygen)?;
+        let stand = attendance.take(view, rng).and_then(|packages| {
+            let verified = attendance.outcome()?.is_some();
+            Ok(KeygenStand { packages, next: attendance.next(), round: attendance.round(), verified })
+        });
+        if stand.is_err() {
+            self.keygen = None;
+        }
+        stand
+    }
+
+    /// The identity that came out of the keygen. The recovery share is kept for [`Vault::make_kit`].
+    pub fn finish_keygen<R: RngCore + CryptoRng>(&mut self, now_s: u64, rng: &mut R) -> Result<MadeIdentity, Failure> {
+        let owner = self.owner.as_ref().ok_or_else(locked)?;
+        let outcome = self.keygen.as_ref().ok_or_else(no_keygen)?.outcome()?;
+        let outcome = outcome.ok_or_else(|| {
+            Failure::new("keygen_unfinished", "The key is not made yet: not every holder has accepted it.")
+        })?;
+        let made = MadeIdentity {
+            npub: outcome.npub(),
+            group: outcome.public.group,
+            statement: outcome.statement(owner, now_s, rng)?,
+            ceremony: outcome.ceremony,
+        };
+        self.recovery = outcome.shares.into_iter().next();
+        self.keygen = None;
+        Ok(made)
     }
 
     /// The recovery kit of the prepared identity.
@@ -261,6 +308,7 @@ impl Vault {
     fn hold(&mut self, owner: OwnerKey) {
         if self.unlocked().is_some_and(|before| before != owner.public_key()) {
             self.draft = None;
+            self.keygen = None;
             self.recovery = None;
         }
         self.owner = Some(owner);
@@ -278,6 +326,32 @@ pub struct PreparedIdentity {
     pub statement: Event,
     /// The server-side holders' shares, sealed.
     pub packages: SharePackages,
+}
+
+/// What a device has to say in a keygen, and where that is.
+#[derive(Debug)]
+pub struct KeygenStand {
+    /// To be posted, each to its round.
+    pub packages: Vec<Package>,
+    /// What to ask for next time.
+    pub next: u64,
+    /// The round that is due, from 1.
+    pub round: u16,
+    /// Whether every holder has accepted the key.
+    pub verified: bool,
+}
+
+/// An identity whose key was made with the server's holders, ready to be created.
+#[derive(Debug)]
+pub struct MadeIdentity {
+    /// Its `npub1…`.
+    pub npub: String,
+    /// Its group.
+    pub group: GroupId,
+    /// The `create_group` statement.
+    pub statement: Event,
+    /// The ceremony in which the holders got their shares.
+    pub ceremony: CeremonyId,
 }
 
 /// Follows an activity chain from the record after `previous` to `head`. A break is named by the record's number.
@@ -300,12 +374,18 @@ fn locked() -> Failure {
     Failure::new("locked", "This page has to be unlocked first: type your password, or use your passkey.")
 }
 
+fn no_keygen() -> Failure {
+    Failure::new("no_keygen", "No key is being made here. Begin again with making one.")
+}
+
 #[cfg(test)]
 mod tests {
     use frost_wasm_core::kdf::KdfParams;
+    use rand_chacha::ChaCha20Rng;
 
     use super::*;
     use crate::{
+        ceremony::tests::Server,
         holders::tests::holders,
         tests::{NOW_S, rng},
     };
@@ -325,13 +405,75 @@ mod tests {
         KdfParams::with_salt([3; 16]).stretch(text).unwrap()
     }
 
+    /// A vault with an owner key.
+    fn unlocked(rng: &mut ChaCha20Rng) -> Vault {
+        let mut vault = Vault::default();
+        vault.register(ORIGIN, "alice", &stretched("first password"), NOW_S, rng).unwrap();
+        vault
+    }
+
+    fn secret(byte: u8) -> Secret32 {
+        Secret32::from_bytes([byte; 32])
+    }
+
+    /// Runs the vault's keygen with an honest server, for so many of the device's words.
+    fn attend(vault: &mut Vault, words: usize, rng: &mut ChaCha20Rng) -> (Server, KeygenStand) {
+        let request = vault.begin_keygen(&list(), rng).unwrap();
+        let mut server = Server::start(&request, rng);
+        server.drive(rng);
+        let mut stand = vault.take_ceremony(&server.view(0), rng).unwrap();
+        for _ in 0..words {
+            stand.packages.iter().for_each(|package| server.post(package, rng));
+            stand = vault.take_ceremony(&server.view(stand.next), rng).unwrap();
+        }
+        (server, stand)
+    }
+
+    #[test]
+    fn a_new_key_is_made_with_the_holders_and_its_kit_has_the_recovery_share() {
+        let mut rng = rng(1);
+        let mut vault = unlocked(&mut rng);
+        let (server, stand) = attend(&mut vault, 5, &mut rng);
+        assert!(stand.verified && stand.packages.is_empty());
+        let made = vault.finish_keygen(NOW_S, &mut rng).unwrap();
+        assert_eq!(made.ceremony, server.view(0).operation_id);
+        assert_eq!(Some(made.statement.pubkey), vault.unlocked());
+        let kit = vault.make_kit(&stretched("kit passphrase"), &mut rng).unwrap();
+        assert_eq!(kit.npub(), made.npub);
+        vault.check_kit(&kit, &stretched("kit passphrase"), &made.group).unwrap();
+        assert_eq!(vault.finish_keygen(NOW_S, &mut rng).unwrap_err().code(), "no_keygen");
+    }
+
+    #[test]
+    fn a_keygen_goes_on_after_a_lost_answer_and_gives_nothing_before_its_end() {
+        let mut rng = rng(1);
+        let mut vault = unlocked(&mut rng);
+        let (server, stand) = attend(&mut vault, 2, &mut rng);
+        assert_eq!((stand.round, stand.verified), (3, false));
+        assert_eq!(vault.finish_keygen(NOW_S, &mut rng).unwrap_err().code(), "keygen_unfinished");
+        let again = vault.take_ceremony(&server.view(0), &mut rng).unwrap();
+        assert_eq!(again.packages, stand.packages);
+        assert_eq!(vault.make_kit(&stretched("kit passphrase"), &mut rng).unwrap_err().code(), "no_identity");
+    }
+
+    #[test]
+    fn a_keygen_in_which_the_device_was_misled_is_forgotten() {
+        let mut rng = rng(1);
+        let mut vault = unlocked(&mut rng);
+        let (server, _) = attend(&mut vault, 0, &mut rng);
+        let mut view = server.view(0);
+        view.packages[0].party = 3;
+        assert_eq!(vault.take_ceremony(&view, &mut rng).unwrap_err().code(), "ceremony_misled");
+        assert_eq!(vault.take_ceremony(&server.view(0), &mut rng).unwrap_err().code(), "no_keygen");
+    }
+
     #[test]
     fn an_account_goes_from_registration_over_its_kit_to_recovery() {
         let mut rng = rng(1);
         let mut vault = Vault::default();
         let made = vault.register(ORIGIN, "alice", &stretched("first password"), NOW_S, &mut rng).unwrap();
         assert_eq!(vault.unlocked(), Some(made.owner_pubkey));
-        let npub = vault.draft_fresh(&mut rng).unwrap();
+        let npub = vault.draft(secret(7)).unwrap();
         let prepared = vault.prepare_identity(&list(), NOW_S, &mut rng).unwrap();
         assert_eq!(prepared.npub, npub);
         let again = vault.prepare_identity(&list(), NOW_S, &mut rng).unwrap_err();
@@ -360,7 +502,9 @@ mod tests {
         let mut rng = rng(1);
         let place = Place { group: GroupId::from_bytes([1; 16]), seq: 2 };
         let mut vault = Vault::default();
-        vault.draft_fresh(&mut rng).unwrap();
+        vault.draft(secret(7)).unwrap();
+        assert_eq!(vault.begin_keygen(&list(), &mut rng).unwrap_err().code(), "locked");
+        assert_eq!(vault.finish_keygen(NOW_S, &mut rng).unwrap_err().code(), "locked");
         assert_eq!(vault.sign(place, &Verb::DeleteGroup, NOW_S, &mut rng).unwrap_err().code(), "locked");
         assert_eq!(vault.prepare_identity(&list(), NOW_S, &mut rng).unwrap_err().code(), "locked");
         assert_eq!(vault.export(place, NOW_S, &mut rng).unwrap_err().code(), "locked");
@@ -372,22 +516,22 @@ mod tests {
     #[test]
     fn what_was_kept_for_one_account_is_not_there_for_the_next() {
         let mut rng = rng(1);
-        let mut vault = Vault::default();
-        vault.register(ORIGIN, "alice", &stretched("first password"), NOW_S, &mut rng).unwrap();
-        vault.draft_fresh(&mut rng).unwrap();
+        let mut vault = unlocked(&mut rng);
+        vault.draft(secret(7)).unwrap();
         vault.prepare_identity(&list(), NOW_S, &mut rng).unwrap();
-        vault.draft_fresh(&mut rng).unwrap();
+        vault.draft(secret(8)).unwrap();
+        let (server, _) = attend(&mut vault, 1, &mut rng);
         vault.register(ORIGIN, "bob", &stretched("first password"), NOW_S, &mut rng).unwrap();
         assert_eq!(vault.prepare_identity(&list(), NOW_S, &mut rng).unwrap_err().code(), "no_draft");
+        assert_eq!(vault.take_ceremony(&server.view(0), &mut rng).unwrap_err().code(), "no_keygen");
         assert_eq!(vault.make_kit(&stretched("kit passphrase"), &mut rng).unwrap_err().code(), "no_identity");
     }
 
     #[test]
     fn holders_that_can_not_be_trusted_do_not_cost_the_draft() {
         let mut rng = rng(1);
-        let mut vault = Vault::default();
-        vault.register(ORIGIN, "alice", &stretched("first password"), NOW_S, &mut rng).unwrap();
-        vault.draft_fresh(&mut rng).unwrap();
+        let mut vault = unlocked(&mut rng);
+        vault.draft(secret(7)).unwrap();
         let none = HolderList { holders: Vec::new() };
         assert_eq!(vault.prepare_identity(&none, NOW_S, &mut rng).unwrap_err().code(), "holders_unsupported");
         vault.prepare_identity(&list(), NOW_S, &mut rng).unwrap();

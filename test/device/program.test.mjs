@@ -1,7 +1,7 @@
 /** The device program as WebAssembly, judged by nostr-tools and by Node's cryptography. */
 import { createHash, generateKeyPairSync, hkdfSync, randomBytes, scryptSync } from "node:crypto";
 import { xchacha20poly1305 } from "@noble/ciphers/chacha.js";
-import { getPublicKey, nip19, verifyEvent } from "nostr-tools";
+import { generateSecretKey, getPublicKey, nip19, verifyEvent } from "nostr-tools";
 import { encrypt as nip49Encrypt } from "nostr-tools/nip49";
 import { hexToBytes } from "nostr-tools/utils";
 import { describe, expect, test } from "vitest";
@@ -25,14 +25,16 @@ const code = (work) => refusal(work)?.code ?? null;
 function holders() {
   const pairs = [1, 2].map(() => generateKeyPairSync("x25519"));
   const keys = pairs.map((pair) => Buffer.from(pair.publicKey.export({ format: "jwk" }).x, "base64url").toString("hex"));
-  const list = { holders: ["bunker", "cosigner"].map((role, at) => ({ role, index: at + 1, receiving_key: keys[at] })) };
+  const signing = pairs.map(() => getPublicKey(generateSecretKey()));
+  const entry = (role, at) => ({ role, index: at + 1, receiving_key: keys[at], signing_key: signing[at] });
+  const list = { holders: ["bunker", "cosigner"].map(entry) };
   return { list, secrets: pairs.map((pair) => pair.privateKey) };
 }
 
 /** A vault with a prepared identity. */
-function identity(draft = (vault) => vault.call("draft", NSEC)) {
+function identity() {
   const vault = Vault.unlocked();
-  draft(vault);
+  vault.call("draft", NSEC);
   const { list, secrets } = holders();
   const made = vault.call("prepare_identity", { holders: list }, nowS());
   return { vault, list, secrets, ...made, public: JSON.parse(made.statement.content).public };
@@ -210,11 +212,6 @@ describe("identities", () => {
     expect(() => share(secrets[1], packages[1], statement, 1, "passport/v1/share")).toThrow();
   });
 
-  test("a fresh key is another each time", () => {
-    const [one, two] = [identity((vault) => vault.device.draft_fresh()), identity((vault) => vault.device.draft_fresh())];
-    expect(one.npub).not.toBe(two.npub);
-  });
-
   test("a locked vault splits nothing, and holders with one key get nothing", () => {
     const { list } = holders();
     const locked = new Vault();
@@ -256,6 +253,118 @@ describe("identities", () => {
     expect(getPublicKey(plain.subarray(0, 32))).toBe(vault.account.owner_pubkey);
     const bunker = share(secrets[0], packages[1], statement, 1, "passport/v1/share");
     expect(nip19.npubEncode(getPublicKey(combined(bunker, plain.subarray(32), 1, 3)))).toBe(NPUB);
+  });
+});
+
+describe("a key that is made with the holders", () => {
+  const ID = "c0".repeat(16);
+
+  /** A vault that has begun a keygen, and how it stands on an honest server where nobody has spoken. */
+  function begun(vault = Vault.unlocked()) {
+    const { list } = holders();
+    const request = vault.call("begin_keygen", { holders: list });
+    const { group, threshold, participants } = request;
+    const server = (number) => list.holders[number - 1];
+    const parties = participants.map(({ role, owner, receiving_key }, at) => ({
+      number: at + 1,
+      signing: owner ?? server(at + 1).signing_key,
+      receiving: receiving_key ?? server(at + 1).receiving_key,
+      deals: at + 1,
+      receives: { index: at + 1, role },
+    }));
+    const terms = { v: 1, ceremony: ID, purpose: { kind: "keygen" }, group, epoch: 0, threshold, parties };
+    const shown = parties.map(({ number }) => {
+      const { role, owner = null } = participants[number - 1];
+      return { number, role, owner, joined: true };
+    });
+    const stand = { kind: "keygen", operation_id: ID, status: "running", round: 1, waits_for: [1, 2, 3], due_at: nowS() + 60 };
+    const nothing = { packages: [], next: 0, reason: null, culprits: [], public: null, proof: null };
+    const view = { ...stand, ...nothing, group, threshold, participants: shown, terms };
+    const take = (over = {}) => vault.call("take_ceremony", { view: { ...view, ...over } });
+    return { vault, request, view, take };
+  }
+
+  test("is asked for with two holders and this device, which names its owner key and a receiving key of its own", () => {
+    const [one, two] = [begun(), begun()];
+    const { kind, group, threshold, round_seconds, participants } = one.request;
+    expect([kind, threshold, round_seconds]).toEqual(["keygen", 2, 60]);
+    expect(group).toMatch(/^[0-9a-f]{32}$/);
+    expect(participants.slice(0, 2)).toEqual([{ role: "bunker" }, { role: "cosigner" }]);
+    const owner = one.vault.account.owner_pubkey;
+    expect(participants.slice(2)).toEqual([{ role: "recovery", owner, receiving_key: expect.stringMatching(/^[0-9a-f]{64}$/) }]);
+    expect(two.request.group).not.toBe(group);
+    expect(two.request.participants[2].receiving_key).not.toBe(participants[2].receiving_key);
+  });
+
+  test("begins with this device's word, which is the same when it is asked for again", () => {
+    const { take } = begun();
+    const first = take();
+    expect(first).toMatchObject({ next: 0, round: 1, verified: false });
+    expect(first.packages).toHaveLength(1);
+    expect(first.packages[0]).toMatchObject({ ceremony: ID, party: 3, round: 1, signature: expect.stringMatching(/^[0-9a-f]{128}$/) });
+    expect(JSON.parse(first.packages[0].body).says).toBe("deal");
+    expect(take()).toEqual(first);
+    expect(take({ packages: first.packages, next: 1 })).toMatchObject({ packages: [], next: 1, round: 1 });
+  });
+
+  test("is given up when the server changes what was agreed upon, and nothing of it stays", () => {
+    const changed = (change) => {
+      const { view, take } = begun();
+      const terms = structuredClone(view.terms);
+      change(terms);
+      return [code(() => take({ terms })), code(() => take())];
+    };
+    const others = holders().list.holders[0];
+    for (const change of [
+      (terms) => (terms.threshold = 3),
+      (terms) => (terms.group = "00".repeat(16)),
+      (terms) => (terms.ceremony = "00".repeat(16)),
+      (terms) => (terms.parties[0].receiving = others.receiving_key),
+      (terms) => (terms.parties[1].signing = others.signing_key),
+      (terms) => terms.parties.pop(),
+    ]) {
+      expect(changed(change), String(change)).toEqual(["ceremony_misled", "no_keygen"]);
+    }
+  });
+
+  test("is given up when the server passes on what no participant said", () => {
+    const { take } = begun();
+    const [own] = take().packages;
+    for (const foreign of [{ ...own, party: 1 }, { ...own, body: own.body.replace("deal", "lost") }, { ...own, round: 2 }]) {
+      const { take: other } = begun();
+      expect(code(() => other({ packages: [foreign], next: 1 }))).toBe("ceremony_misled");
+    }
+    const failure = refusal(() => take({ status: "expired", culprits: [2] }));
+    expect(failure).toEqual({
+      code: "ceremony_failed",
+      message: "No key was made: the server's cosigner did not answer in time. Nothing of it is kept; begin again.",
+    });
+    expect(code(() => take())).toBe("no_keygen");
+  });
+
+  test("gives no identity and no kit before everybody has accepted it", () => {
+    const { vault, take } = begun();
+    take();
+    expect(code(() => vault.device.finish_keygen(nowS()))).toBe("keygen_unfinished");
+    expect(code(() => kit(vault))).toBe("no_identity");
+  });
+
+  test("is forgotten for another keygen and for another owner, and is nothing for a locked vault", () => {
+    const first = begun();
+    begun(first.vault);
+    expect(code(() => first.take())).toBe("ceremony_misled");
+
+    const { vault, take } = begun();
+    vault.register({ username: "bob", password: "another password of mine" });
+    expect(code(() => take())).toBe("no_keygen");
+    expect(code(() => vault.device.finish_keygen(nowS()))).toBe("no_keygen");
+
+    const locked = new Vault();
+    expect(code(() => locked.call("begin_keygen", { holders: holders().list }))).toBe("locked");
+    expect(code(() => locked.device.finish_keygen(nowS()))).toBe("locked");
+    const [bunker, cosigner] = holders().list.holders;
+    const same = { holders: [bunker, { ...cosigner, receiving_key: bunker.receiving_key }] };
+    expect(code(() => Vault.unlocked().call("begin_keygen", { holders: same }))).toBe("holders_not_separate");
   });
 });
 

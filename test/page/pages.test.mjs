@@ -135,6 +135,22 @@ describe("signed in", () => {
     await expectGoodFor(person.page, "identity-new-6-ready");
   });
 
+  test("a new key, while it is made", async () => {
+    const window = person.at(await profile.newPage());
+    let goOn;
+    const seen = new Promise((resolve) => (goOn = resolve));
+    await window.page.route("**/ceremony/*/round/2*", async (route) => {
+      await seen;
+      await route.continue().catch(() => undefined);
+    });
+    await window.chooseKey({ label: "Another" });
+    await window.unlockIfAsked(window.page.getByRole("progressbar", { name: "Making the key with the two holders: step 2 of 5" }));
+    await expectGoodFor(window.page, "identity-new-1-making");
+    goOn();
+    await window.field("Passphrase for the kit").waitFor(LONG);
+    await window.page.close();
+  });
+
   test("home, and the identity itself", async () => {
     await person.open("/");
     await person.page.getByRole("link", { name: "Mine", exact: true }).waitFor();

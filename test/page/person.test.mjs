@@ -104,6 +104,13 @@ describe("from an empty profile", () => {
     await world.person.page.getByText("Me", { exact: true }).first().waitFor();
   });
 
+  test("whose key was made in rounds with the holders, and not by handing out shares", () => {
+    const line = world.site.tap.sent().map((bytes) => bytes.toString("latin1")).join("\n");
+    const rounds = [...line.matchAll(/POST \/ceremony\/[0-9a-f]{32}\/round\/(\d+)\?after=\d+ /g)].map(([, n]) => Number(n));
+    expect(rounds.sort()).toEqual([1, 2, 3, 4, 5]);
+    expect(sent(world, "packages")).toEqual([]);
+  });
+
   test("connects an app with the link shown, and sees it arrive", async () => {
     const { url, connection } = await world.person.connect("My notes", "Post notes");
     expect(url).toMatch(/^bunker:\/\/[0-9a-f]{64}\?relay=.+&secret=[A-Za-z0-9]{16,64}$/);
@@ -322,6 +329,13 @@ describe("with the key they have", () => {
     expect(verifyEvent(structuredClone(event))).toBe(true);
     await person.revoke(app.connection);
     await expect(app.sign({ content: "after the end" })).rejects.toMatch(/revoked/);
+  });
+
+  test("which were split on the device: no ceremony was held, and each holder got one sealed share", () => {
+    expect(world.site.tap.sent().some((bytes) => bytes.includes("/ceremony/"))).toBe(false);
+    const packages = sent(world, "packages");
+    expect(packages).toHaveLength(IMPORTS.length);
+    for (const each of packages) expect(Object.keys(each)).toEqual(["1", "2"]);
   });
 
   test("signs out, takes the account back with one of the kits, and has all of them", async () => {

@@ -513,6 +513,21 @@ describe("a connection that breaks", () => {
     await person.page.context().close();
   });
 
+  test("for as long as the page tries by itself: the person sends the same again, and has the same identity", async () => {
+    const person = await newPerson();
+    await person.register();
+    await loseAnswers(person.page, "**/keys", 3);
+    await person.chooseKey({ label: "Made once" });
+    const { path, npub } = await person.takeKit();
+    await person.checkKit(path);
+    await person.page.getByText("The server did not answer").waitFor(LONG);
+    await person.button("Check the kit and make the identity").click();
+    await person.heading("Your identity is ready").waitFor(LONG);
+    const { keys } = await read(person, "/keys");
+    expect(keys.map((key) => key.npub)).toEqual([npub]);
+    await person.page.context().close();
+  });
+
   test("while an app is connected: there is one connection, and its link works", async () => {
     await loseAnswers(owner.page, "**/keys/*/connections", 1, "POST");
     const app = await appOf(owner, "Post notes", "Lost once");
@@ -545,6 +560,87 @@ describe("a connection that breaks", () => {
     await person.signIn({ username: owner.username, password: "not the password" });
     await person.page.getByText(/wait 40 seconds/i).waitFor(LONG);
     await person.page.context().close();
+  });
+});
+
+describe("making a key with the holders", () => {
+  let person;
+  beforeEach(async () => {
+    person = await newPerson();
+    await person.register();
+  });
+  afterEach(() => person.page.context().close());
+
+  const ROUND = "**/ceremony/*/round/*";
+
+  /** What the page says when no key came out of it. Then the person begins again, and gets one. */
+  async function expectAgain(words) {
+    await person.unlockIfAsked(person.page.getByText(words));
+    expect((await read(person, "/keys")).keys).toEqual([]);
+    await person.page.unrouteAll();
+    const started = sends(person.page, "POST", "/ceremony/start");
+    const identity = await person.makeIdentity({ label: "At last" });
+    expect(started.times).toBe(1);
+    const { keys } = await read(person, "/keys");
+    expect(keys.map((key) => key.npub)).toEqual([identity.npub]);
+  }
+
+  test("goes on by itself when answers are lost", async () => {
+    await loseAnswers(person.page, "**/ceremony/start", 1);
+    await loseAnswers(person.page, ROUND, 2);
+    const { npub } = await person.makeIdentity({ label: "Through the gaps" });
+    const { keys } = await read(person, "/keys");
+    expect(keys.map((key) => key.npub)).toEqual([npub]);
+  });
+
+  test("goes on where it stopped when the connection stays away", async () => {
+    await loseAnswers(person.page, "**/ceremony/*/round/3*", 3);
+    const started = sends(person.page, "POST", "/ceremony/start");
+    await person.chooseKey({ label: "Mine" });
+    await person.unlockIfAsked(person.page.getByText("The server did not answer"));
+    await person.button("Continue").click();
+    await person.field("Passphrase for the kit").waitFor(LONG);
+    expect(started.times).toBe(1);
+  });
+
+  test("says so when it was ended elsewhere, and begins again", async () => {
+    await person.page.route("**/ceremony/*/round/2*", async (route) => {
+      const [, id] = /ceremony\/([0-9a-f]{32})/.exec(route.request().url());
+      await ask(site.server, "DELETE", `/ceremony/${id}`, { token: person.token });
+      await route.continue();
+    });
+    await person.chooseKey({ label: "Mine" });
+    await expectAgain(/^No key was made: .+ ended it/);
+  });
+
+  test("stops when the server changes what was agreed upon, and begins again", async () => {
+    await person.page.route("**/ceremony/start", async (route) => {
+      const response = await route.fetch();
+      const view = await response.json();
+      view.terms.threshold = 3;
+      await route.fulfill({ response, json: view });
+    });
+    const spoken = [];
+    person.page.on("request", (request) => request.url().includes("/round/") && spoken.push(request.url()));
+    await person.chooseKey({ label: "Mine" });
+    await person.unlockIfAsked(person.page.getByText(/changed what was agreed upon/));
+    expect(spoken).toEqual([]);
+    await expectAgain(/changed what was agreed upon/);
+  });
+
+  test("begins once more when the server has thrown its shares away before the kit was checked", async () => {
+    const detail = "This ceremony made no key that could be used.";
+    const body = JSON.stringify({ type: "urn:passport:problem:ceremony_invalid", title: "Unprocessable Content", status: 422, detail, code: "ceremony_invalid", request_id: "0".repeat(32) });
+    await person.page.route("**/keys", (route) =>
+      route.request().method() === "POST"
+        ? route.fulfill({ status: 422, contentType: "application/problem+json", body })
+        : route.fallback(),
+    );
+    await person.chooseKey({ label: "Too late" });
+    const { path } = await person.takeKit();
+    await person.checkKit(path);
+    await person.page.getByText("the server has thrown away its part").waitFor(LONG);
+    await expectAgain("No identity was made");
   });
 });
 

@@ -8,12 +8,14 @@ use bunker_core::{
     policy::{Permission, Policy},
 };
 use frost_wasm_core::{
+    ceremony::{CeremonyId, Package},
     group::{GroupId, GroupPublic},
     kdf::KdfParams,
 };
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    ceremony::CeremonyView,
     connection::NewConnection,
     enrolment,
     holders::HolderList,
@@ -95,8 +97,7 @@ pub(super) struct LookedInto {
 #[derive(Serialize)]
 pub(super) struct Draft {
     pub(super) npub: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) kind: Option<&'static str>,
+    pub(super) kind: &'static str,
 }
 
 #[derive(Deserialize)]
@@ -115,6 +116,41 @@ pub(super) struct Prepared<'a> {
 impl<'a> Prepared<'a> {
     pub(super) fn of(made: &'a PreparedIdentity) -> Self {
         Self { npub: &made.npub, group: made.group, statement: &made.statement, packages: &made.packages }
+    }
+}
+
+#[derive(Deserialize)]
+pub(super) struct TakeCeremony {
+    pub(super) view: CeremonyView,
+}
+
+#[derive(Serialize)]
+pub(super) struct KeygenStand<'a> {
+    packages: &'a [Package],
+    next: u64,
+    round: u16,
+    verified: bool,
+}
+
+impl<'a> KeygenStand<'a> {
+    pub(super) fn of(stand: &'a vault::KeygenStand) -> Self {
+        let vault::KeygenStand { packages, next, round, verified } = stand;
+        Self { packages, next: *next, round: *round, verified: *verified }
+    }
+}
+
+#[derive(Serialize)]
+pub(super) struct MadeIdentity<'a> {
+    npub: &'a str,
+    group: GroupId,
+    statement: &'a Event,
+    ceremony: CeremonyId,
+}
+
+impl<'a> MadeIdentity<'a> {
+    pub(super) fn of(made: &'a vault::MadeIdentity) -> Self {
+        let vault::MadeIdentity { npub, group, statement, ceremony } = made;
+        Self { npub, group: *group, statement, ceremony: *ceremony }
     }
 }
 

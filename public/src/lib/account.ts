@@ -6,7 +6,7 @@ import type { SignIn } from "../api/types";
 import { session } from "../stores/session.svelte";
 import { vault, VaultError, type Enrolment, type Progress } from "../vault";
 import { deviceName, deviceToken } from "./device";
-import { resent } from "./signing";
+import { resent } from "./resent";
 
 /** What a username may be; the server says the same. */
 export const USERNAME = /^[a-z0-9_.-]{3,32}$/;

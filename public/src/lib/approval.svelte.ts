@@ -6,7 +6,8 @@ import type { KeyView, PendingRequest, SignedEvent } from "../api/types";
 import { vault } from "../vault";
 import { type Item, itemsOf } from "./activity";
 import { History } from "./history.svelte";
-import { resent, withStatement } from "./signing";
+import { resent } from "./resent";
+import { withStatement } from "./signing";
 import { nowSeconds } from "./when";
 
 export type Answer = "once" | "hour" | "always" | "deny";

@@ -2,6 +2,7 @@
 
 import { ApiProblem, Cancelled, NoAnswer } from "../api/problem";
 import { VaultError } from "../vault";
+import { NoKeyMade } from "./keygen";
 import { PasskeyError } from "./passkeys";
 
 export type Explained = { title: string; detail: string; retry: boolean };
@@ -58,7 +59,8 @@ export function explain(error: unknown): Explained | null {
       : { title: "You are offline", detail: "Connect to the internet, then try again.", retry: true };
   }
   if (error instanceof ApiProblem) return ofProblem(error);
-  if (error instanceof VaultError) return { title: "That did not work", detail: error.message, retry: false };
+  if (error instanceof VaultError || error instanceof NoKeyMade)
+    return { title: "That did not work", detail: error.message, retry: false };
   if (error instanceof PasskeyError) return { title: "No passkey was used", detail: error.message, retry: false };
   console.error(error);
   return {

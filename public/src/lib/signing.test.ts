@@ -13,7 +13,7 @@ vi.mock("../vault", async () => ({
   vault: { isUnlocked: async () => (mocks.open ? "owner" : null) },
 }));
 
-const { resent, unlocked, withReauth, withStatement, withVault } = await import("./signing");
+const { unlocked, withReauth, withStatement, withVault } = await import("./signing");
 const { VaultError } = await import("../vault");
 
 const notNewer = () => new ApiProblem(409, "statement_not_newer", "Not newer.");
@@ -94,10 +94,4 @@ describe("asking the person", () => {
     await expect(withReauth(refused)).rejects.toMatchObject({ code: "not_the_owner" });
     expect(mocks.ask).toHaveBeenCalledTimes(1);
   });
-});
-
-test("a refusal is an answer: it is not sent again", async () => {
-  const send = vi.fn(async () => Promise.reject(new ApiProblem(422, "label_invalid", "")));
-  await expect(resent(send)).rejects.toMatchObject({ code: "label_invalid" });
-  expect(send).toHaveBeenCalledTimes(1);
 });

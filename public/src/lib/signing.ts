@@ -1,14 +1,13 @@
 // Doing something that only the owner may do: with the owner key, or after a fresh look at who is there.
 
 import { api, call } from "../api/client";
-import { isCode, NoAnswer } from "../api/problem";
+import { isCode } from "../api/problem";
 import { prompts } from "../stores/prompts.svelte";
 import { vault, VaultError } from "../vault";
+import { resent } from "./resent";
 
 /** How often a statement that another tab or device overtook is signed anew. */
 const RENEWALS = 3;
-/** Waits before a statement is sent again that got no answer. Delivered twice it changes nothing. */
-const RESEND_AFTER_MS = [800, 3_000];
 
 /** Resolves when the vault is open, after asking for password or passkey if it has to. */
 export async function unlocked(): Promise<void> {
@@ -29,7 +28,7 @@ export async function withVault<T>(action: () => Promise<T>): Promise<T> {
 
 /** Whether the vault was locked or restarted meanwhile, so that what it had prepared is gone. */
 export function isLost(error: unknown): boolean {
-  return error instanceof VaultError && ["locked", "vault_failed", "no_draft", "no_identity"].includes(error.code);
+  return error instanceof VaultError && ["locked", "vault_failed", "no_draft", "no_keygen", "no_identity"].includes(error.code);
 }
 
 /**
@@ -53,19 +52,6 @@ export async function withStatement<Made, Result>(
       if (!isCode(error, "statement_not_newer") || renewals >= RENEWALS) throw error;
     }
   }
-}
-
-/** Repeats an action that may safely happen twice while no answer comes. */
-export async function resent<T>(send: () => Promise<T>): Promise<T> {
-  for (const wait_ms of RESEND_AFTER_MS) {
-    try {
-      return await send();
-    } catch (error) {
-      if (!(error instanceof NoAnswer) && !isCode(error, "unavailable")) throw error;
-    }
-    await new Promise((resolve) => setTimeout(resolve, wait_ms));
-  }
-  return send();
 }
 
 /** Runs `action`; when the server wants to know again who is there, asks for password or passkey and runs it again. */

@@ -41,10 +41,10 @@ describe("calls", () => {
   test("go to one worker, and answers come back to whom they belong in any order", async () => {
     const vault = vaultOf();
     const secret = vault.loginSecret({ password: "p", kdf: { salt: "00", log_n: 17, r: 8, p: 1 } });
-    const fresh = vault.draftFresh();
+    const fresh = vault.finishKeygen();
     expect(started).toHaveLength(1);
     const [first, second] = worker().calls;
-    expect([first!.method, second!.method]).toEqual(["loginSecret", "draftFresh"]);
+    expect([first!.method, second!.method]).toEqual(["loginSecret", "finishKeygen"]);
     worker().say({ id: second!.id, value: { npub: "npub1x" } });
     worker().say({ id: first!.id, value: "secret" });
     expect(await fresh).toEqual({ npub: "npub1x" });
@@ -72,13 +72,13 @@ describe("calls", () => {
 describe("a vault that broke down", () => {
   test("fails every call that waits, and starts again with the next", async () => {
     const vault = vaultOf();
-    const [one, two] = [refusal(vault.draftFresh()), refusal(vault.draftFresh())];
+    const [one, two] = [refusal(vault.finishKeygen()), refusal(vault.finishKeygen())];
     const broken = worker();
     broken.say({ id: 1, broken: { code: "vault_failed", message: "It broke." } });
     expect(await one).toMatchObject({ code: "vault_failed" });
     expect(await two).toMatchObject({ code: "vault_failed" });
     expect(broken.ended).toBe(true);
-    const again = vault.draftFresh();
+    const again = vault.finishKeygen();
     expect(started).toHaveLength(2);
     broken.say({ id: worker().calls[0]!.id, value: { npub: "a ghost" } });
     worker().say({ id: worker().calls[0]!.id, value: { npub: "npub1x" } });
@@ -87,7 +87,7 @@ describe("a vault that broke down", () => {
 
   test("that can't start says so", async () => {
     const vault = vaultOf();
-    const failed = refusal(vault.draftFresh());
+    const failed = refusal(vault.finishKeygen());
     worker().onerror?.call(worker() as never, new Event("error") as ErrorEvent);
     expect(await failed).toMatchObject({ code: "vault_unavailable" });
   });
@@ -97,7 +97,7 @@ test("locking ends the worker with all that it held", async () => {
   const vault = vaultOf();
   expect(await vault.isUnlocked()).toBe(null);
   expect(started, "asking does not start one").toHaveLength(0);
-  const failed = refusal(vault.draftFresh());
+  const failed = refusal(vault.finishKeygen());
   await vault.lock();
   expect(worker().ended).toBe(true);
   expect(await failed).toMatchObject({ code: "locked" });

@@ -21,7 +21,10 @@ export type NostrEvent = {
 export type Statement = NostrEvent;
 
 /** `GET /holders` */
-export type HolderList = { holders: { role: string; index: number; receiving_key: string }[] };
+export type HolderList = { holders: HolderEntry[] };
+
+/** A server-side holder: where to seal to, and under which key it speaks in ceremonies. */
+export type HolderEntry = { role: string; index: number; receiving_key: string; signing_key: string };
 
 /** Everything public about a group, as `GET /keys/{group}` has it. */
 export type GroupPublic = {
@@ -60,6 +63,24 @@ export type AuditRecord = { n: number; at_ms: number; prev: string; hash: string
 
 /** Each server-side holder's part, sealed to it or by it. */
 export type Packages = { "1": string; "2": string };
+
+/** `POST /ceremony/start` */
+export type CeremonyStart = {
+  kind: "keygen";
+  group: string;
+  threshold: number;
+  round_seconds: number;
+  participants: { role: string; owner?: string; receiving_key?: string }[];
+};
+
+/** One participant's signed word in one round. */
+export type CeremonyPackage = { ceremony: string; party: number; round: number; body: string; signature: string };
+
+/** How a ceremony stands, as the server shows it. All but its id is for the vault to judge. */
+export type CeremonyView = { operation_id: string };
+
+/** What the vault has to say in a ceremony, and where that is: to be posted each to its round, with `?after=next`. */
+export type CeremonyStand = { packages: CeremonyPackage[]; next: number; round: number; verified: boolean };
 
 /** What makes, or takes back, an account. `password` is the login secret, never what the person typed. */
 export type Enrolment = {
@@ -126,12 +147,19 @@ export interface Vault {
     args: { text: string; password?: string },
     progress?: Progress,
   ): Promise<{ npub: string; kind: "nsec" | "hex" | "ncryptsec" }>;
-  /** Makes a new secret key, and keeps it in the vault as the draft. */
-  draftFresh(): Promise<{ npub: string }>;
   /** Splits the draft, which is then gone, and keeps the recovery share. Needs to be unlocked. */
   prepareIdentity(args: {
     holders: HolderList;
   }): Promise<{ npub: string; group: string; statement: Statement; packages: Packages }>;
+  /** Begins a new key with the server's two holders, and forgets one that was begun before. Needs to be unlocked. */
+  beginKeygen(args: { holders: HolderList }): Promise<CeremonyStart>;
+  /**
+   * Takes in how the ceremony stands; the same once more changes nothing. Fails with `no_keygen`, `ceremony_failed` or
+   * `ceremony_misled`, and nothing of the key is kept then.
+   */
+  takeCeremony(args: { view: CeremonyView }): Promise<CeremonyStand>;
+  /** The identity that came out, once it is verified. Keeps the recovery share. */
+  finishKeygen(): Promise<{ npub: string; group: string; statement: Statement; ceremony: string }>;
   /** The recovery kit of the prepared identity. */
   makeKit(args: { passphrase: string }, progress?: Progress): Promise<KitFile>;
   /**

@@ -194,8 +194,10 @@ const HANDLERS: { [M in Method]: Handler<M> } = {
     if (log_n === undefined || !password) return parsed(device.draft(text));
     return stretched({ password, key: text }, log_n, report, (key) => parsed(device.draft_encrypted(text, key)));
   },
-  draftFresh: (device) => parsed(device.draft_fresh()),
   prepareIdentity: signed((device, json, now) => device.prepare_identity(json, now)),
+  beginKeygen: (device, _args, json) => parsed(device.begin_keygen(json)),
+  takeCeremony: (device, _args, json) => parsed(device.take_ceremony(json)),
+  finishKeygen: (device) => parsed(device.finish_keygen(nowS())),
   makeKit: (device, { passphrase }, _json, report) => {
     device.require_unlocked();
     strong(passphrase);
