@@ -62,6 +62,8 @@ pub fn surface() -> OpenApiRouter<App> {
         .routes(routes!(requests::list))
         .routes(routes!(requests::approve))
         .routes(routes!(requests::deny))
+        .routes(routes!(requests::offer))
+        .routes(routes!(requests::contribute))
         .routes(routes!(export::begin, export::get, export::cancel))
         .routes(routes!(export::release))
         .routes(routes!(events::events))

@@ -17,6 +17,7 @@
 
 mod coordinator;
 mod cosigner;
+mod device;
 mod export;
 mod holding;
 mod judgement;
@@ -29,9 +30,10 @@ use rand_core::{CryptoRng, RngCore};
 pub use self::{
     coordinator::{Admission, Answer, BunkerEffect, Failure, Received},
     cosigner::CosignerEffect,
+    device::{DeviceHolder, DeviceJudgement, DeviceMemory, DeviceRefused, Evidence},
     judgement::{Operation, Unreadable},
     refusal::Refusal,
-    state::{HolderState, Identity, LastStatement, Mutation},
+    state::{Custody, HolderState, Identity, LastStatement, Mutation},
     statements::{Rules, StatementRefused},
 };
 

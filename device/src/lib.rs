@@ -11,6 +11,7 @@
 pub mod bindings;
 pub mod ceremony;
 pub mod connection;
+pub mod contribution;
 pub mod enrolment;
 pub mod export;
 mod failure;

@@ -7,11 +7,13 @@
 
 #![allow(missing_docs)] // of the functions that the object's macro makes
 
+mod devices;
 mod queries;
 mod requests;
 
 use bunker_core::{
     relay::{self, Incoming},
+    session::Custody,
     statement::{Statement, Verb},
 };
 use frost_wasm_core::group::HolderRole;
@@ -21,7 +23,7 @@ use worker::{
 };
 
 use super::{
-    holder::{Holder, Slot, index_of},
+    holder::{Holder, Slot},
     party::PartySlot,
     problems::{DELETED, failed},
     rpc::{self, CosignerClient, PartyReply, Route, ShareDelivery, ShareOrigin},
@@ -43,6 +45,7 @@ pub struct Bunker {
     slot: Slot,
     party: PartySlot,
     in_flight: requests::InFlight,
+    offers: devices::Offers,
 }
 
 // A panic leaves the cells of the slot as they were between two steps.
@@ -56,6 +59,7 @@ impl DurableObject for Bunker {
             slot: Slot::default(),
             party: PartySlot::default(),
             in_flight: requests::InFlight::default(),
+            offers: devices::Offers::default(),
         }
     }
 
@@ -78,6 +82,8 @@ impl DurableObject for Bunker {
             Some(Route::Export) => rpc::answer(self.export().await),
             Some(Route::Release) => rpc::answer(self.release().await),
             Some(Route::TakePart) => rpc::answer(self.take_part(&mut request).await),
+            Some(Route::Offer) => rpc::answer(self.offer(&mut request).await),
+            Some(Route::Accept) => rpc::answer(self.accept(&mut request).await),
             Some(Route::Contribute) | None => rpc::answer::<()>(Err(Problem::not_found("A bunker has no such route."))),
         }
     }
@@ -135,8 +141,10 @@ impl Bunker {
         };
         let (object, env, role) = (&self.state, &self.env, HolderRole::Bunker);
         let holder = self.slot.provision(object, env, role, &statement, &own, &self.party).await?;
-        let delivery = ShareDelivery { statement: statement.event().clone(), share: cosigners };
-        self.cosigner(&holder)?.provision(&delivery).await?;
+        if let Some(cosigner) = self.cosigner(&holder)? {
+            let delivery = ShareDelivery { statement: statement.event().clone(), share: cosigners };
+            cosigner.provision(&delivery).await?;
+        }
         let sequence = holder.state().last_statement().seq;
         Ok(ProvisionReply { sequence })
     }
@@ -165,11 +173,16 @@ impl Bunker {
             ));
         }
         let holder = self.holder().await?;
+        if matches!(statement.verb(), Verb::Export { .. }) && holder.state().custody() == Custody::Device {
+            return Err(leaves_on_the_device());
+        }
         // This holder first: a revocation holds at once, and the same statement may be sent again for the other.
         let mutations = holder.deliver(&self.env, &statement, transport.as_deref())?;
         sockets::announce(&self.state, &mutations);
         holder.schedule(&self.state).await.map_err(|error| Problem::internal(error.to_string()))?;
-        self.cosigner(&holder)?.deliver(statement.event()).await?;
+        if let Some(cosigner) = self.cosigner(&holder)? {
+            cosigner.deliver(statement.event()).await?;
+        }
         let Some(connection) = statement.verb().connection() else { return Ok(None) };
         self.settle(&holder, Some(connection)).await;
         queries::statement_reply(&holder, connection).map(Some)
@@ -183,7 +196,9 @@ impl Bunker {
             Err(problem) => return Err(problem),
         };
         holder.deletion(&self.env, statement)?;
-        self.cosigner(&holder)?.deliver(statement.event()).await?;
+        if let Some(cosigner) = self.cosigner(&holder)? {
+            cosigner.deliver(statement.event()).await?;
+        }
         self.slot.wipe(&self.state, &self.env, &holder, statement).await?;
         self.state.get_websockets().iter().for_each(|socket| {
             // Fails when the client is gone already.
@@ -195,7 +210,7 @@ impl Bunker {
     /// Hands out the shares of an export whose delay is over, each sealed by its holder.
     async fn release(&self) -> Result<ReleaseReply, Problem> {
         let holder = self.holder().await?;
-        let cosigner = self.cosigner(&holder)?.release().await?;
+        let cosigner = self.cosigner(&holder)?.ok_or_else(leaves_on_the_device)?.release().await?;
         let (statement, bunker) = holder.release()?;
         if cosigner.statement != statement.id {
             return Err(Problem::new(409, "no_export", "The holders know of different exports. Ask for a new one."));
@@ -239,9 +254,21 @@ impl Bunker {
         self.slot.require(&self.state, &self.env, HolderRole::Bunker).await
     }
 
-    fn cosigner(&self, holder: &Holder) -> Result<CosignerClient, Problem> {
+    /// The cosigner, where the bunker acts with one.
+    fn cosigner(&self, holder: &Holder) -> Result<Option<CosignerClient>, Problem> {
         let state = holder.state();
-        let public = &state.identity().public;
-        CosignerClient::for_holder(&self.env, &public.group, index_of(public, HolderRole::Cosigner)?)
+        match state.custody() {
+            Custody::Hosted { cosigner } => CosignerClient::for_holder(&self.env, state.group(), cosigner).map(Some),
+            Custody::Device => Ok(None),
+        }
     }
+}
+
+/// Where a device holds a share, it and the recovery kit make the whole key without any server.
+fn leaves_on_the_device() -> Problem {
+    Problem::new(
+        409,
+        "custody_unsupported",
+        "This server holds one share of this key. Your device's share and your recovery kit make the key: use those.",
+    )
 }

@@ -48,9 +48,16 @@ impl DurableObject for Cosigner {
             Some(Route::Contribute) => rpc::answer(self.contribute(&mut request).await),
             Some(Route::Release) => rpc::answer(self.release().await),
             Some(Route::TakePart) => rpc::answer(self.take_part(&mut request).await),
-            Some(Route::Describe | Route::Connections | Route::Activity | Route::Requests | Route::Export) | None => {
-                rpc::answer::<()>(Err(Problem::not_found("A cosigner has no such route.")))
-            }
+            Some(
+                Route::Describe
+                | Route::Connections
+                | Route::Activity
+                | Route::Requests
+                | Route::Export
+                | Route::Offer
+                | Route::Accept,
+            )
+            | None => rpc::answer::<()>(Err(Problem::not_found("A cosigner has no such route."))),
         }
     }
 

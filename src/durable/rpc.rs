@@ -15,8 +15,8 @@ use worker::{Env, Headers, Method, Request, RequestInit, Response, Stub};
 
 use crate::{
     http::dto::{
-        ActivityPage, CeremonyView, ConnectionList, ExportView, GroupDescription, ProvisionReply, ProvisionRequest,
-        ReleaseReply, RequestList, SeatKey, StatementDelivery, StatementReply,
+        ActivityPage, CeremonyView, ConnectionList, DeviceContribution, ExportView, GroupDescription, OfferReply,
+        ProvisionReply, ProvisionRequest, ReleaseReply, RequestList, SeatKey, StatementDelivery, StatementReply,
     },
     problem::Problem,
 };
@@ -53,6 +53,10 @@ pub(super) enum Route {
     Contribute,
     /// Bunker, cosigner: go on with a ceremony.
     TakePart,
+    /// Bunker: what a device of the owner's is to contribute to.
+    Offer,
+    /// Bunker: a device's contribution.
+    Accept,
 }
 
 impl Route {
@@ -67,6 +71,8 @@ impl Route {
         (Self::Release, "/release"),
         (Self::Contribute, "/contribute"),
         (Self::TakePart, "/take-part"),
+        (Self::Offer, "/offer"),
+        (Self::Accept, "/accept"),
     ];
 
     /// Finds the route of a call that arrived.
@@ -196,6 +202,22 @@ impl BunkerClient {
     /// Why not.
     pub async fn requests(&self) -> Result<RequestList, Problem> {
         call(&self.0, Route::Requests, &()).await
+    }
+
+    /// What a device of the owner's is to contribute to, so that a waiting request can be answered.
+    ///
+    /// # Errors
+    /// Why not.
+    pub async fn offer(&self, request: EventId) -> Result<OfferReply, Problem> {
+        call(&self.0, Route::Offer, &request).await
+    }
+
+    /// Answers a waiting request with a device's contribution.
+    ///
+    /// # Errors
+    /// Why not.
+    pub async fn accept(&self, contribution: &DeviceContribution) -> Result<(), Problem> {
+        call(&self.0, Route::Accept, contribution).await
     }
 
     /// How an export stands.

@@ -38,7 +38,10 @@ pub use passkeys::{
     EmptyRequest, ExtensionResultsJson, PasskeyBlobRequest, PasskeyList, PasskeyOptions, PasskeySignInReply,
     PasskeyTokenRequest, PasskeyView, PrfResultsJson, RegistrationJson,
 };
-pub use requests::{DecideReply, DecideRequest, DecisionStatus, RequestList, RequestView, TemplateView};
+pub use requests::{
+    Awaited, ContributeReply, ContributeRequest, DecideReply, DecideRequest, DecisionStatus, DeviceContribution,
+    OfferReply, RequestList, RequestView, TemplateView,
+};
 pub use schema::{
     AuditHeadSchema, AuditRecordSchema, GroupPublicSchema, HolderPublicSchema, KdfParamsSchema, PolicyRuleSchema,
     PolicySchema, SignedEventSchema,

@@ -62,7 +62,7 @@ pub async fn create(
     check_label(&request.label)?;
     let shares = shares(request.packages, request.ceremony)?;
     let statement = statement::read(request.statement, &caller.owner)?;
-    let public = hosted_group(&statement)?;
+    let public = supported_group(&statement, &shares)?;
     if let SharesOrigin::Ceremony(ceremony) = &shares {
         came_out_of(&env, &store, &caller, ceremony, public).await?;
     }
@@ -147,19 +147,27 @@ async fn claim(store: &impl KeyStore, key: KeyRecord) -> Result<KeyRecord, Probl
     }
 }
 
-/// Hosted custody, the one mode of this version: bunker 1, cosigner 2, recovery 3, any two.
-fn hosted_group(statement: &Statement) -> Result<&GroupPublic, Problem> {
+/// Any two of three: bunker 1, recovery 3, and as 2 the cosigner, or a device of the owner's that got its share in a
+/// ceremony.
+fn supported_group<'s>(statement: &'s Statement, shares: &SharesOrigin) -> Result<&'s GroupPublic, Problem> {
     let Verb::CreateGroup(public) = statement.verb() else {
         return Err(statement::misplaced());
     };
-    let hosted = [(1, HolderRole::Bunker), (2, HolderRole::Cosigner), (3, HolderRole::Recovery)];
-    let holders = public.holders.iter().map(|holder| (holder.index.get(), holder.role));
-    if public.epoch == 0 && public.threshold == 2 && holders.eq(hosted) {
+    let holders: Vec<_> = public.holders.iter().map(|holder| (holder.index.get(), holder.role)).collect();
+    let is_supported = match holders.as_slice() {
+        [(1, HolderRole::Bunker), (2, HolderRole::Cosigner), (3, HolderRole::Recovery)] => true,
+        [(1, HolderRole::Bunker), (2, HolderRole::Device), (3, HolderRole::Recovery)] => {
+            matches!(shares, SharesOrigin::Ceremony(_))
+        }
+        _ => false,
+    };
+    if public.epoch == 0 && public.threshold == 2 && is_supported {
         Ok(public)
     } else {
         Err(Problem::invalid(
             "holders_unsupported",
-            "Split the key 2-of-3 between bunker (1), cosigner (2) and recovery (3), epoch 0.",
+            "Share the key 2-of-3 between bunker (1), cosigner (2) and recovery (3), or in a ceremony between bunker (1), \
+             device (2) and recovery (3); epoch 0.",
         ))
     }
 }

@@ -11,7 +11,10 @@ use http::request::Parts;
 
 use super::body::JsonBody;
 use super::connections::owned;
-use super::dto::{DecideReply, DecideRequest, DecisionStatus, RequestList, StatementDelivery};
+use super::dto::{
+    ContributeReply, ContributeRequest, DecideReply, DecideRequest, DecisionStatus, DeviceContribution, OfferReply,
+    RequestList, StatementDelivery,
+};
 use super::path::{GroupPath, no_such_key};
 use super::statement;
 use crate::auth::Caller;
@@ -135,6 +138,66 @@ pub async fn deny(
         _ => None,
     })?;
     deliver(&env, &path, statement, DecisionStatus::Denied).await
+}
+
+/// What the owner's device judges over before it contributes to a request, where it holds a share.
+#[utoipa::path(
+    post, path = "/keys/{group}/requests/{request}/offer", tag = "requests", operation_id = "offerRequest",
+    security(("access_token" = [])),
+    params(
+        ("group" = String, Path, description = "32 hex digits"),
+        ("request" = String, Path, description = "Id of the app's request event, 64 hex digits"),
+    ),
+    responses(
+        (status = 200, body = OfferReply),
+        (status = 404, description = "`not_found`, or `no_such_request` when it does not wait any more",
+            body = ProblemBody, content_type = "application/problem+json"),
+        (status = 409, description = "`approval_needed` or `request_refused`",
+            body = ProblemBody, content_type = "application/problem+json"),
+    )
+)]
+#[worker::send]
+pub async fn offer(
+    caller: Caller,
+    Bindings(env): Bindings,
+    Database(store): Database,
+    path: RequestPath,
+) -> Result<Json<OfferReply>, Problem> {
+    owned(&store, &caller, &path.group).await?;
+    BunkerClient::for_group(&env, &path.group)?.offer(path.request).await.map(Json)
+}
+
+/// Answers a request with the contribution of the owner's device.
+#[utoipa::path(
+    post, path = "/keys/{group}/requests/{request}/contribution", tag = "requests", operation_id = "contribute",
+    security(("access_token" = [])),
+    params(
+        ("group" = String, Path, description = "32 hex digits"),
+        ("request" = String, Path, description = "Id of the app's request event, 64 hex digits"),
+    ),
+    request_body = ContributeRequest,
+    responses(
+        (status = 200, body = ContributeReply),
+        (status = 404, description = "`not_found`, or `no_such_request` when it does not wait any more",
+            body = ProblemBody, content_type = "application/problem+json"),
+        (status = 409, description = "`offer_gone`: ask for another; or `request_refused`",
+            body = ProblemBody, content_type = "application/problem+json"),
+        (status = 422, description = "`contribution_refused`: it is wrong, and the app got an error",
+            body = ProblemBody, content_type = "application/problem+json"),
+    )
+)]
+#[worker::send]
+pub async fn contribute(
+    caller: Caller,
+    Bindings(env): Bindings,
+    Database(store): Database,
+    path: RequestPath,
+    JsonBody(body): JsonBody<ContributeRequest>,
+) -> Result<Json<ContributeReply>, Problem> {
+    owned(&store, &caller, &path.group).await?;
+    let contribution = DeviceContribution { request: path.request, reply: body.reply };
+    BunkerClient::for_group(&env, &path.group)?.accept(&contribution).await?;
+    Ok(Json(ContributeReply { request: path.request.to_string() }))
 }
 
 fn read(

@@ -95,6 +95,8 @@ fn every_route_of_the_service_is_in_the_document() {
         "get /keys/{group}/requests",
         "post /keys/{group}/requests/{request}/approve",
         "post /keys/{group}/requests/{request}/deny",
+        "post /keys/{group}/requests/{request}/offer",
+        "post /keys/{group}/requests/{request}/contribution",
         "post /keys/{group}/export",
         "get /keys/{group}/export",
         "delete /keys/{group}/export",
@@ -105,7 +107,7 @@ fn every_route_of_the_service_is_in_the_document() {
     ] {
         assert!(listed.iter().any(|it| it == route), "{route} is not in {listed:?}");
     }
-    assert_eq!(listed.len(), 49);
+    assert_eq!(listed.len(), 51);
 }
 
 /// The page's types are made from this file, where no server runs yet.

@@ -22,7 +22,7 @@ use crate::{
     nip04,
     nip44::{self, ConversationKey},
     nip46::Plaintext,
-    session::{Answer, Failure, Operation},
+    session::{Answer, Custody, Failure, Operation},
 };
 
 /// Length of a cosigner's reason in the record, in characters. Ours are shorter.
@@ -90,13 +90,14 @@ pub fn finish<R: RngCore + CryptoRng>(
     reply: ContributionReply,
     rng: &mut R,
 ) -> Result<Answer, Failure> {
+    let other = other_role(share);
     if let ContributionReply::Refused { code, text } = reply {
         // Another holder's words: bounded before they are recorded.
         let code: String = code.chars().take(MAX_REFUSAL_CODE_CHARS).collect();
-        return Err(Failure::new(&format!("cosigner_refused:{code}"), format_args!("the cosigner refused: {text}")));
+        return Err(Failure::new(&format!("{other}_refused:{code}"), format_args!("the {other} refused: {text}")));
     }
-    if !is_by_a_cosigner(share, &reply) {
-        return Err(misbehaved("answered as another holder"));
+    if !is_by(other, share, &reply) {
+        return Err(misbehaved(other, "answered as another holder"));
     }
     match (pending.0, reply) {
         (Waiting::Record, ContributionReply::Recorded) => Ok(Answer::text("ack")),
@@ -115,22 +116,31 @@ pub fn finish<R: RngCore + CryptoRng>(
             | ContributionReply::Ecdh(_)
             | ContributionReply::Recorded
             | ContributionReply::Refused { .. },
-        ) => Err(misbehaved("answered another question")),
+        ) => Err(misbehaved(other, "answered another question")),
     }
 }
 
-/// Whether a contribution bears a cosigner's number: one under another's would put the blame on that holder.
-fn is_by_a_cosigner(share: &KeyShare, reply: &ContributionReply) -> bool {
+/// Who contributes beside the bunker.
+fn other_role(share: &KeyShare) -> HolderRole {
+    match Custody::of(share.group()) {
+        Custody::Hosted { .. } => HolderRole::Cosigner,
+        Custody::Device => HolderRole::Device,
+    }
+}
+
+/// Whether a contribution bears the number of a holder of this role: one under another's would put the blame on that
+/// holder.
+fn is_by(role: HolderRole, share: &KeyShare, reply: &ContributionReply) -> bool {
     let index = match reply {
         ContributionReply::Signed(contribution) => contribution.index,
         ContributionReply::Ecdh(part) => part.index,
         ContributionReply::Recorded | ContributionReply::Refused { .. } => return true,
     };
-    share.group().holder(index).is_some_and(|holder| holder.role == HolderRole::Cosigner)
+    share.group().holder(index).is_some_and(|holder| holder.role == role)
 }
 
-fn misbehaved(how: &str) -> Failure {
-    Failure::new("holder_misbehaved:cosigner", format_args!("holder cosigner {how}; nothing was released"))
+fn misbehaved(role: HolderRole, how: &str) -> Failure {
+    Failure::new(&format!("holder_misbehaved:{role}"), format_args!("holder {role} {how}; nothing was released"))
 }
 
 fn signed(

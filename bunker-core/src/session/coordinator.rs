@@ -2,8 +2,8 @@
 
 use super::{
     Ctx, Mutation, Operation, Refusal, Step,
-    judgement::{Judgement, Subject, Task, Unreadable},
-    state::HolderState,
+    judgement::{Allowed, Judgement, Subject, Task, Unreadable},
+    state::{Custody, HolderState},
 };
 use crate::{
     audit::{Entry, Happening},
@@ -27,6 +27,8 @@ pub struct Received<'a> {
     pub conversation: &'a ConversationKey,
     /// Address of the page where the owner approves, up to the request's id: `https://HOST/approve/`.
     pub approve_at: &'a str,
+    /// Whether a device of the owner's contributes now. Where the group needs one, the request waits without it.
+    pub device_is_here: bool,
 }
 
 /// What the bunker does after its record is committed.
@@ -95,15 +97,17 @@ impl HolderState {
             return Ok(self.given_up(pending, received, ctx)?);
         }
         let judgement = self.judge(event, received.conversation, ctx.now_s())?;
-        let verdict = match (&judgement.verdict, held) {
-            (Err(Refusal::NeedsApproval), Some(_)) => {
-                return Ok(Step { mutations: Vec::new(), effect: BunkerEffect::Hold(None) });
-            }
-            (Err(Refusal::NeedsApproval), None) => match self.pending_of_judgement(&judgement, event, ctx.now_s()) {
+        let waits = match &judgement.verdict {
+            Ok(allowed) => self.needs_device(allowed) && !received.device_is_here,
+            Err(refusal) => *refusal == Refusal::NeedsApproval,
+        };
+        let verdict = match (waits, held) {
+            (true, Some(_)) => return Ok(Step { mutations: Vec::new(), effect: BunkerEffect::Hold(None) }),
+            (true, None) => match self.pending_of_judgement(&judgement, event, ctx.now_s()) {
                 Ok(pending) => return Ok(self.held(pending, &judgement, received, ctx)?),
                 Err(refusal) => Err(refusal),
             },
-            (Ok(_) | Err(_), _) => judgement.verdict,
+            (false, _) => judgement.verdict,
         };
         let Judgement { connection, request_id, subject, .. } = judgement;
         let id = connection.grant().connection;
@@ -145,6 +149,27 @@ impl HolderState {
                 Ok(Step { mutations, effect: BunkerEffect::Perform(Box::new(admission), operation) })
             }
         }
+    }
+
+    /// What a device of the owner's is to contribute to, while the request waits for one.
+    ///
+    /// # Errors
+    /// When the request can't be read; and inside, why nothing is to be contributed to now.
+    pub fn offer(
+        &self,
+        event: &VerifiedEvent,
+        conversation: &ConversationKey,
+        now_s: u64,
+    ) -> Result<Result<Operation, Refusal>, Unreadable> {
+        let verdict = self.judge(event, conversation, now_s)?.verdict;
+        Ok(verdict.and_then(|allowed| match allowed.task {
+            Task::Joint(operation) if self.custody() == Custody::Device => Ok(operation),
+            Task::Joint(_) | Task::Local(_) => Err(Refusal::NothingToContribute),
+        }))
+    }
+
+    fn needs_device(&self, allowed: &Allowed) -> bool {
+        self.custody() == Custody::Device && matches!(allowed.task, Task::Joint(_))
     }
 
     /// Takes the outcome of an admitted request.

@@ -6,7 +6,10 @@
 
 use frost_wasm_core::frost::ecdh::Purpose;
 
-use super::{Refusal, state::HolderState};
+use super::{
+    Refusal,
+    state::{Custody, HolderState},
+};
 use crate::{
     approval::{HOLD_MARGIN_S, Verdict},
     event::{Template, VerifiedEvent, compute_id},
@@ -211,6 +214,8 @@ impl HolderState {
 
     fn task(&self, call: Call) -> Task {
         match call {
+            // Who uses a connection is recorded by each holder on a server. A device looks when it contributes.
+            Call::Connect(_) | Call::Logout if self.custody() == Custody::Device => Task::Local("ack".into()),
             Call::Connect(_) => Task::Joint(Operation::Connect),
             Call::Logout => Task::Joint(Operation::Logout),
             Call::Ping => Task::Local("pong".into()),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use frost_wasm_core::group::{GroupId, GroupPublic, HolderIndex};
+use frost_wasm_core::group::{GroupId, GroupPublic, HolderIndex, HolderRole};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -26,6 +26,26 @@ pub struct Identity {
     pub public: GroupPublic,
     /// This holder.
     pub holder: HolderIndex,
+}
+
+/// With whom the bunker acts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Custody {
+    /// With a cosigner, whenever the policy says so.
+    Hosted {
+        /// The cosigner.
+        cosigner: HolderIndex,
+    },
+    /// With a device of the owner's, which has to be there: the server can't act without it.
+    Device,
+}
+
+impl Custody {
+    /// What the group's holders make it.
+    pub fn of(public: &GroupPublic) -> Self {
+        let cosigner = public.holders.iter().find(|holder| holder.role == HolderRole::Cosigner);
+        cosigner.map_or(Self::Device, |holder| Self::Hosted { cosigner: holder.index })
+    }
 }
 
 /// The newest statement that was applied.
@@ -146,6 +166,11 @@ impl HolderState {
     /// The group's id.
     pub fn group(&self) -> &GroupId {
         &self.identity.public.group
+    }
+
+    /// With whom the bunker acts.
+    pub fn custody(&self) -> Custody {
+        Custody::of(&self.identity.public)
     }
 
     /// The group's key: the npub.

@@ -189,6 +189,7 @@ fn attack_23_the_machine_refuses_a_stale_request_whatever_its_relay_let_in() {
         transport: &world.transports[&app.transport],
         conversation: &app.conversation(),
         approve_at: APPROVE_AT,
+        device_is_here: false,
     };
     let ctx = &mut bunker_core::session::Ctx { now_ms: world.now_ms, rng: &mut world.rng };
     let refused = world.bunker.state.receive(received, ctx).unwrap_err();

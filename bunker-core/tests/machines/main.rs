@@ -8,6 +8,7 @@
 mod approvals;
 mod attacks;
 mod connections;
+mod device;
 mod judge;
 mod leaving;
 mod methods;

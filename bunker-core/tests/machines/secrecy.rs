@@ -126,6 +126,7 @@ fn attack_28_debug_of_a_request_on_its_way_shows_nothing_private() {
             transport: &world.transports[&app.transport],
             conversation: &app.conversation(),
             approve_at: "",
+            device_is_here: false,
         };
         hides(&world, &app, "Received", &debug(&received));
         let mut rng = world.rng.clone();

@@ -18,7 +18,7 @@ use bunker_core::{
     replay::MAX_AGE_S,
 };
 use frost_wasm_core::{
-    group::{GroupPublic, HolderIndex},
+    group::{GroupPublic, HolderIndex, HolderRole},
     share::KeyShare,
 };
 use rand_chacha::ChaCha20Rng;
@@ -41,6 +41,8 @@ pub(crate) const APPROVE_AT: &str = "https://passport.example/approve/";
 pub(crate) struct World {
     /// Where the shell says that the owner approves.
     pub(crate) approve_at: String,
+    /// Whether the owner's device contributes to what is judged now.
+    pub(crate) device_is_here: bool,
     pub(crate) seed: u64,
     pub(crate) rng: ChaCha20Rng,
     pub(crate) now_ms: u64,
@@ -71,15 +73,25 @@ impl World {
         Self::from_seed(seed())
     }
 
+    /// A world in which the owner's device holds the share that a cosigner holds otherwise.
+    pub(crate) fn with_device() -> Self {
+        Self::from(seed(), HolderRole::Device)
+    }
+
     pub(crate) fn from_seed(seed: u64) -> Self {
+        Self::from(seed, HolderRole::Cosigner)
+    }
+
+    fn from(seed: u64, second: HolderRole) -> Self {
         let mut rng = ChaCha20Rng::seed_from_u64(seed);
         let now_ms = 1_790_000_000_000;
         let owner = TransportSecret::random(&mut rng);
-        let (public, shares) = owner::split(&mut rng);
+        let (public, shares) = owner::split_with(second, &mut rng);
         let created = owner::create_group(&owner, &public, now_ms / 1000, &mut rng);
         let [bunker, cosigner, recovery]: [KeyShare; 3] = shares.try_into().unwrap();
         Self {
             approve_at: APPROVE_AT.to_owned(),
+            device_is_here: false,
             seed,
             now_ms,
             seq: created.seq(),

@@ -2,10 +2,12 @@
 
 use bunker_core::{
     approval::Pending,
-    event::Template,
+    event::{Template, VerifiedEvent},
     grant::{Connection, ConnectionId, Standing, Usage},
+    nip44::ConversationKey,
     nip46::{self, Call},
     relay,
+    session::{Custody, HolderState},
 };
 use worker::{Headers, Request, Response};
 
@@ -17,8 +19,8 @@ use crate::{
         rpc::{self, PageRequest},
     },
     http::dto::{
-        ActivityPage, AllowanceView, ClientInfo, ConnectionList, ConnectionStatus, ConnectionView, ExportState,
-        ExportView, GroupDescription, RequestList, RequestView, StatementReply, TemplateView,
+        ActivityPage, AllowanceView, Awaited, ClientInfo, ConnectionList, ConnectionStatus, ConnectionView,
+        ExportState, ExportView, GroupDescription, RequestList, RequestView, StatementReply, TemplateView,
     },
     platform,
     problem::Problem,
@@ -94,6 +96,7 @@ fn request_view(holder: &Holder, pending: &Pending) -> Result<RequestView, Probl
         template: None,
         plaintext: None,
         ciphertext: None,
+        waits_for: awaited(&state, &event, &conversation),
         held_at: pending.held_at_s,
         expires_at: pending.expires_at_s,
     };
@@ -112,6 +115,14 @@ fn request_view(holder: &Holder, pending: &Pending) -> Result<RequestView, Probl
         Call::Connect(_) | Call::Ping | Call::GetPublicKey | Call::SwitchRelays | Call::Logout => {}
     }
     Ok(view)
+}
+
+/// What a request waits for: the owner's word, the owner's device, or one after the other.
+fn awaited(state: &HolderState, event: &VerifiedEvent, conversation: &ConversationKey) -> Vec<Awaited> {
+    let device = (state.custody() == Custody::Device).then_some(Awaited::Device);
+    let is_approved = matches!(state.offer(event, conversation, platform::now_s()), Ok(Ok(_)));
+    let approval = (!is_approved).then_some(Awaited::Approval);
+    approval.into_iter().chain(device).collect()
 }
 
 /// How a connection stands after a statement about it.

@@ -10,7 +10,7 @@ use bunker_core::{
     keys::{EventId, TransportSecret},
     nip44::ConversationKey,
     relay,
-    session::{Answer, BunkerEffect, Ctx, Failure, Mutation, Operation, Received, Step, Unreadable},
+    session::{Admission, Answer, BunkerEffect, Ctx, Failure, Mutation, Operation, Received, Step, Unreadable},
 };
 use tokio::sync::Semaphore;
 use worker::WebSocket;
@@ -43,7 +43,7 @@ impl Default for InFlight {
 }
 
 /// Takes a request out of flight when it ends, however it ends.
-struct Landing<'a>(&'a InFlight, EventId);
+pub(super) struct Landing<'a>(&'a InFlight, EventId);
 
 impl Drop for Landing<'_> {
     fn drop(&mut self) {
@@ -52,10 +52,10 @@ impl Drop for Landing<'_> {
 }
 
 /// A request with the keys of its connection.
-struct Request {
-    event: VerifiedEvent,
+pub(super) struct Request {
+    pub(super) event: VerifiedEvent,
     transport: Rc<TransportSecret>,
-    conversation: Rc<ConversationKey>,
+    pub(super) conversation: Rc<ConversationKey>,
 }
 
 impl Bunker {
@@ -113,7 +113,7 @@ impl Bunker {
             state.pending().filter_map(decided).collect()
         };
         for statement in statements {
-            let Ok(cosigner) = self.cosigner(holder) else { continue };
+            let Ok(Some(cosigner)) = self.cosigner(holder) else { continue };
             match cosigner.deliver(&statement).await {
                 Ok(()) => {}
                 // It has heard a later word already, and with it this one or none.
@@ -124,13 +124,13 @@ impl Bunker {
     }
 
     /// Commits a step and tells the owner's pages.
-    fn commit(&self, holder: &Holder, mutations: &[Mutation]) -> Result<(), Problem> {
+    pub(super) fn commit(&self, holder: &Holder, mutations: &[Mutation]) -> Result<(), Problem> {
         holder.commit(mutations, Vec::new())?;
         sockets::announce(&self.state, mutations);
         Ok(())
     }
 
-    async fn carry_out(&self, holder: &Holder, request: &Request, effect: BunkerEffect) {
+    pub(super) async fn carry_out(&self, holder: &Holder, request: &Request, effect: BunkerEffect) {
         if let Err(problem) = self.run(holder, request, effect).await {
             // The client's next attempt, by the same event or a new one, is admitted again.
             log(&problem);
@@ -151,19 +151,31 @@ impl Bunker {
             BunkerEffect::Hold(challenge) => challenge.iter().for_each(|it| sockets::publish(&self.state, it)),
             BunkerEffect::Perform(admission, operation) => {
                 let outcome = self.perform(holder, request, operation).await;
-                if let Err(Failure { cause: Some(cause), code, .. }) = &outcome {
-                    telemetry::failure(code, cause);
-                }
-                let mut rng = platform::rng();
-                let ctx = &mut Ctx { now_ms: platform::now_ms(), rng: &mut rng };
-                let (transport, conversation) = (&request.transport, &request.conversation);
-                let step = holder.state().complete(*admission, outcome, transport, conversation, ctx);
-                let step = step.map_err(|error| Problem::internal(error.to_string()))?;
-                self.commit(holder, &step.mutations)?;
-                if let BunkerEffect::Send(reply) = step.effect {
-                    sockets::publish(&self.state, &reply);
-                }
+                self.complete(holder, request, *admission, outcome)?;
             }
+        }
+        Ok(())
+    }
+
+    /// Records how an admitted request ended, and replies.
+    pub(super) fn complete(
+        &self,
+        holder: &Holder,
+        request: &Request,
+        admission: Admission,
+        outcome: Result<Answer, Failure>,
+    ) -> Result<(), Problem> {
+        if let Err(Failure { cause: Some(cause), code, .. }) = &outcome {
+            telemetry::failure(code, cause);
+        }
+        let mut rng = platform::rng();
+        let ctx = &mut Ctx { now_ms: platform::now_ms(), rng: &mut rng };
+        let (transport, conversation) = (&request.transport, &request.conversation);
+        let step = holder.state().complete(admission, outcome, transport, conversation, ctx);
+        let step = step.map_err(|error| Problem::internal(error.to_string()))?;
+        self.commit(holder, &step.mutations)?;
+        if let BunkerEffect::Send(reply) = step.effect {
+            sockets::publish(&self.state, &reply);
         }
         Ok(())
     }
@@ -184,7 +196,8 @@ impl Bunker {
         let event = invented.as_ref().unwrap_or(event);
         let body = ContributionRequest::encode(event, &request.conversation, share.group().epoch, &commitments);
         let contributed = match self.cosigner(holder) {
-            Ok(cosigner) => cosigner.contribute(&body).await,
+            Ok(Some(cosigner)) => cosigner.contribute(&body).await,
+            Ok(None) => Err(Problem::internal("a device's part was asked of a cosigner")),
             Err(problem) => Err(problem),
         };
         #[cfg(feature = "fault-injection")]
@@ -205,7 +218,7 @@ impl Bunker {
         };
         let approve_at = self.approve_at().map_err(|problem| refusal(&problem))?;
         let request = keys_of(holder, event).map_err(|problem| refusal(&problem))?;
-        let step = step(holder, &request, &approve_at).map_err(|error| error.to_string())?;
+        let step = step(holder, &request, &approve_at, false).map_err(|error| error.to_string())?;
         Ok((request, step))
     }
 
@@ -213,17 +226,18 @@ impl Bunker {
     fn take_up(&self, holder: &Holder, event: Event) -> Result<(Request, Step<BunkerEffect>), Problem> {
         let event = event.into_verified().map_err(|error| Problem::internal(error.to_string()))?;
         let request = keys_of(holder, event)?;
-        let step = step(holder, &request, &self.approve_at()?).map_err(|error| Problem::internal(error.to_string()))?;
+        let step = step(holder, &request, &self.approve_at()?, false);
+        let step = step.map_err(|error| Problem::internal(error.to_string()))?;
         Ok((request, step))
     }
 
     /// Where the owner decides, up to the request's id.
-    fn approve_at(&self) -> Result<String, Problem> {
+    pub(super) fn approve_at(&self) -> Result<String, Problem> {
         Ok(format!("{}/approve/", config(&self.env)?.public_url.origin()))
     }
 }
 
-fn keys_of(holder: &Holder, event: VerifiedEvent) -> Result<Request, Problem> {
+pub(super) fn keys_of(holder: &Holder, event: VerifiedEvent) -> Result<Request, Problem> {
     let connection = {
         let state = holder.state();
         let connection = relay::recipient(&event).and_then(|key| state.connection_of(&key));
@@ -234,11 +248,17 @@ fn keys_of(holder: &Holder, event: VerifiedEvent) -> Result<Request, Problem> {
     Ok(Request { event, transport, conversation })
 }
 
-fn step(holder: &Holder, request: &Request, approve_at: &str) -> Result<Step<BunkerEffect>, Unreadable> {
+/// The machine's step. `device_is_here` when a device of the owner's contributes now.
+pub(super) fn step(
+    holder: &Holder,
+    request: &Request,
+    approve_at: &str,
+    device_is_here: bool,
+) -> Result<Step<BunkerEffect>, Unreadable> {
     let Request { event, transport, conversation } = request;
     let mut rng = platform::rng();
     let ctx = &mut Ctx { now_ms: platform::now_ms(), rng: &mut rng };
-    holder.state().receive(Received { event, transport, conversation, approve_at }, ctx)
+    holder.state().receive(Received { event, transport, conversation, approve_at, device_is_here }, ctx)
 }
 
 /// A problem in the form of OK's message.
@@ -248,7 +268,7 @@ fn refusal(problem: &Problem) -> String {
 }
 
 impl InFlight {
-    fn take_off(&self, id: EventId) -> Option<Landing<'_>> {
+    pub(super) fn take_off(&self, id: EventId) -> Option<Landing<'_>> {
         self.ids.borrow_mut().insert(id).then(|| Landing(self, id))
     }
 }

@@ -1,6 +1,9 @@
 //! Bodies of `/keys/{group}/requests`.
 
 use bunker_core::event::Event;
+use bunker_core::joint::ContributionReply;
+use bunker_core::keys::EventId;
+use bunker_core::session::Evidence;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -37,6 +40,8 @@ pub struct RequestView {
     pub plaintext: Option<String>,
     /// What is to be decrypted. The text in it is known to the app alone, once this is approved.
     pub ciphertext: Option<String>,
+    /// What it waits for.
+    pub waits_for: Vec<Awaited>,
     /// Unix seconds.
     pub held_at: u64,
     /// Unix seconds; the app then gets an error.
@@ -82,4 +87,51 @@ pub enum DecisionStatus {
     Approved,
     /// The app gets an error.
     Denied,
+}
+
+/// Answer to `POST /keys/{group}/requests/{request}/offer`: what the owner's device judges over before it contributes.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct OfferReply {
+    /// The owner's own statements that bear on the request.
+    #[schema(value_type = Object)]
+    pub evidence: Evidence,
+    /// The app's signed event, the key that it decrypts under, and the bunker's commitments: a JSON text. Secret.
+    pub contribution: String,
+}
+
+/// `POST /keys/{group}/requests/{request}/contribution`
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ContributeRequest {
+    /// The device's part.
+    #[schema(value_type = Object)]
+    pub reply: ContributionReply,
+}
+
+/// Worker to Bunker object: a device's part.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DeviceContribution {
+    /// The waiting request.
+    pub request: EventId,
+    /// The device's part.
+    pub reply: ContributionReply,
+}
+
+/// Answer to `POST /keys/{group}/requests/{request}/contribution`
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ContributeReply {
+    /// The request, which the app has its answer to now.
+    pub request: String,
+}
+
+/// What a waiting request waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Awaited {
+    /// The owner's signed word, because the connection's rules ask for it.
+    Approval,
+    /// A contribution of the owner's device, which holds a share.
+    Device,
 }

@@ -102,7 +102,7 @@ fn a_store_that_fails_claims_nothing() {
 }
 
 #[test]
-fn only_the_hosted_split_is_taken() {
+fn only_hosted_and_device_custody_are_taken_and_a_device_gets_its_share_in_a_ceremony_only() {
     let statement = |threshold, holders: &[(u16, HolderRole)]| {
         let holders: Vec<_> = holders.iter().map(|(index, role)| (HolderIndex::new(*index).unwrap(), *role)).collect();
         let (secret, group) = (keygen::fresh_secret(&mut rng()), group());
@@ -113,15 +113,20 @@ fn only_the_hosted_split_is_taken() {
     };
     use HolderRole::{Bunker, Cosigner, Device, Recovery};
     let hosted = [(1, Bunker), (2, Cosigner), (3, Recovery)];
-    assert!(hosted_group(&statement(2, &hosted)).is_ok());
+    let device = [(1, Bunker), (2, Device), (3, Recovery)];
+    let packages = SharePackages { bunker: "a".into(), cosigner: "b".into() };
+    let (split, ceremony) = (SharesOrigin::Packages(packages), SharesOrigin::Ceremony(CeremonyId::random(&mut rng())));
+    assert!(supported_group(&statement(2, &hosted), &split).is_ok());
+    assert!(supported_group(&statement(2, &hosted), &ceremony).is_ok());
+    assert!(supported_group(&statement(2, &device), &ceremony).is_ok());
     for (threshold, holders) in [
         (3, &hosted[..]),
         (2, &hosted[..2]),
         (2, &[(1, Cosigner), (2, Bunker), (3, Recovery)][..]),
-        (2, &[(1, Bunker), (2, Device), (3, Recovery)][..]),
+        (2, &device[..]),
         (2, &[(1, Bunker), (2, Cosigner), (4, Recovery)][..]),
     ] {
-        let refused = hosted_group(&statement(threshold, holders)).unwrap_err();
+        let refused = supported_group(&statement(threshold, holders), &split).unwrap_err();
         assert_eq!(refused.code(), "holders_unsupported");
     }
 }

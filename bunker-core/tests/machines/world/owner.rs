@@ -24,7 +24,12 @@ use super::{App, Undelivered, World, index};
 
 /// A new key, split as in hosted mode.
 pub(crate) fn split(rng: &mut ChaCha20Rng) -> (GroupPublic, Vec<KeyShare>) {
-    let holders = [(index(1), HolderRole::Bunker), (index(2), HolderRole::Cosigner), (index(3), HolderRole::Recovery)];
+    split_with(HolderRole::Cosigner, rng)
+}
+
+/// A new key, split between the bunker, this holder and the kit.
+pub(crate) fn split_with(second: HolderRole, rng: &mut ChaCha20Rng) -> (GroupPublic, Vec<KeyShare>) {
+    let holders = [(index(1), HolderRole::Bunker), (index(2), second), (index(3), HolderRole::Recovery)];
     let secret = keygen::fresh_secret(rng);
     keygen::split(secret, GroupId::random(rng), &holders, 2, rng).unwrap()
 }

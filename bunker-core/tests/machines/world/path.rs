@@ -92,8 +92,16 @@ impl World {
     pub(crate) fn judge_again(&mut self, request: &EventId) -> Outcome {
         let pending = self.bunker.state.pending_request(request).expect("it waits");
         let event = pending.event.clone().into_verified().unwrap();
+        self.judge_again_through(event, Self::call_cosigner)
+    }
+
+    pub(crate) fn judge_again_through(
+        &mut self,
+        event: VerifiedEvent,
+        wire: impl FnOnce(&mut Self, &str) -> Result<ContributionReply, Uncontributed>,
+    ) -> Outcome {
         match self.take(event) {
-            Ok(begun) => self.finish(begun, Self::call_cosigner),
+            Ok(begun) => self.finish(begun, wire),
             Err(outcome) => outcome,
         }
     }
@@ -108,7 +116,13 @@ impl World {
     pub(crate) fn take(&mut self, event: VerifiedEvent) -> Result<Box<Begun>, Outcome> {
         let transport = &self.transports[&relay::recipient(&event).unwrap()];
         let conversation = transport.conversation_key(&event.pubkey).unwrap();
-        let received = Received { event: &event, transport, conversation: &conversation, approve_at: &self.approve_at };
+        let received = Received {
+            event: &event,
+            transport,
+            conversation: &conversation,
+            approve_at: &self.approve_at,
+            device_is_here: self.device_is_here,
+        };
         let ctx = &mut Ctx { now_ms: self.now_ms, rng: &mut self.rng };
         let step = self.bunker.state.receive(received, ctx).map_err(Outcome::Unreadable)?;
         let is_silent = self.bunker.commit(&step.mutations).is_err();

@@ -1,0 +1,111 @@
+//! Where the owner's device holds the other share: a waiting request is offered to it with all that it judges over,
+//! and answered with its contribution. The bunker's nonces for an offer are in memory alone; after an eviction the
+//! device asks for another offer.
+
+use std::{cell::RefCell, collections::BTreeMap};
+
+use bunker_core::{
+    joint::{self, ContributionReply, ContributionRequest},
+    keys::EventId,
+    session::{BunkerEffect, Evidence, Refusal},
+};
+use worker::Request;
+
+use super::{
+    Bunker,
+    requests::{self, keys_of},
+};
+use crate::{
+    durable::{holder::Holder, rpc},
+    http::dto::{DeviceContribution, OfferReply},
+    platform,
+    problem::Problem,
+};
+
+/// Offers that were made and not taken up: at most one for each waiting request.
+#[derive(Default)]
+pub(super) struct Offers(RefCell<BTreeMap<EventId, joint::Pending>>);
+
+impl Bunker {
+    pub(super) async fn offer(&self, request: &mut Request) -> Result<OfferReply, Problem> {
+        let id: EventId = rpc::body(request).await?;
+        let holder = self.holder().await?;
+        let request = waiting(&holder, &id)?;
+        let operation = {
+            let offered = holder.state().offer(&request.event, &request.conversation, platform::now_s());
+            offered.map_err(|error| Problem::internal(error.to_string()))?.map_err(|refusal| not_offered(&refusal))?
+        };
+        let share = holder.share();
+        let (pending, commitments) = joint::begin(operation, &id, share, &mut platform::rng())
+            .map_err(|failure| Problem::new(409, "request_refused", failure.text))?;
+        let state = holder.state();
+        let mut offers = self.offers.0.borrow_mut();
+        offers.retain(|offered, _| state.pending_request(offered).is_some());
+        offers.insert(id, pending);
+        let connection = state.connection_of(&recipient(&request)?).ok_or_else(gone)?;
+        let evidence = Evidence {
+            created: state.identity().statement.clone(),
+            connection: connection.record().clone(),
+            decision: state.decision(&id).map(|decision| decision.record().clone()),
+        };
+        let epoch = share.group().epoch;
+        let contribution = ContributionRequest::encode(&request.event, &request.conversation, epoch, &commitments);
+        Ok(OfferReply { evidence, contribution: contribution.to_string() })
+    }
+
+    pub(super) async fn accept(&self, request: &mut Request) -> Result<(), Problem> {
+        let DeviceContribution { request: id, reply } = rpc::body(request).await?;
+        let holder = self.holder().await?;
+        let request = waiting(&holder, &id)?;
+        let _landing = self.in_flight.take_off(id).ok_or_else(gone)?;
+        let pending = self.offers.0.borrow_mut().remove(&id).ok_or_else(|| {
+            let detail =
+                "This offer is not there any more, and its nonces are gone. Ask for another and contribute to that.";
+            Problem::new(409, "offer_gone", detail)
+        })?;
+        if let ContributionReply::Refused { text, .. } = &reply {
+            // The request goes on waiting: its owner may deny it, or approve it elsewhere.
+            return Err(Problem::new(409, "request_refused", format!("Your device contributed nothing: {text}.")));
+        }
+        let step = requests::step(&holder, &request, &self.approve_at()?, true);
+        let step = step.map_err(|error| Problem::internal(error.to_string()))?;
+        self.commit(&holder, &step.mutations)?;
+        match step.effect {
+            BunkerEffect::Perform(admission, _) => {
+                let outcome = joint::finish(pending, holder.share(), reply, &mut platform::rng());
+                let refused = outcome.as_ref().err().map(|failure| failure.text.clone());
+                self.complete(&holder, &request, *admission, outcome)?;
+                refused.map_or(Ok(()), |text| Err(Problem::new(422, "contribution_refused", text)))
+            }
+            effect @ (BunkerEffect::Send(_) | BunkerEffect::Resend(_) | BunkerEffect::Hold(_)) => {
+                // Revoked, paused or run out since the offer: the app hears that, and the contribution is dropped.
+                self.carry_out(&holder, &request, effect).await;
+                Err(gone())
+            }
+        }
+    }
+}
+
+fn waiting(holder: &Holder, id: &EventId) -> Result<requests::Request, Problem> {
+    let event = holder.state().pending_request(id).map(|pending| pending.event.clone()).ok_or_else(gone)?;
+    keys_of(holder, event.into_verified().map_err(|error| Problem::internal(error.to_string()))?)
+}
+
+fn recipient(request: &requests::Request) -> Result<bunker_core::keys::PublicKey, Problem> {
+    bunker_core::relay::recipient(&request.event).ok_or_else(gone)
+}
+
+fn not_offered(refusal: &Refusal) -> Problem {
+    match refusal {
+        Refusal::NeedsApproval => Problem::new(
+            409,
+            "approval_needed",
+            "This app's rules ask for your word first. Approve the request, then contribute to it.",
+        ),
+        refusal => Problem::new(409, "request_refused", format!("Nothing is to be contributed to: {refusal}.")),
+    }
+}
+
+fn gone() -> Problem {
+    Problem::new(404, "no_such_request", "This request does not wait any more: it was decided, or it ran out.")
+}
