@@ -17,14 +17,19 @@ use rand_core::{CryptoRng, RngCore};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::{Failure, holders::Holders, owner::OwnerKey, split};
+use crate::{
+    Failure,
+    holders::{HolderKeys, Holders},
+    owner::OwnerKey,
+    split,
+};
 
-/// Hosted custody: any two of bunker, cosigner and recovery kit.
-const HOSTED_THRESHOLD: u16 = 2;
+/// Any two of bunker, cosigner or device, and recovery kit.
+const TWO_OF_THREE: u16 = 2;
 /// How long a round of several people waits, in seconds, unless they agree on something else: a day.
 const PEOPLE_ROUND_SECONDS: u32 = 24 * 60 * 60;
 /// How long a round of one device and the server's holders waits, in seconds.
-const HOSTED_ROUND_SECONDS: u32 = 60;
+const SERVER_ROUND_SECONDS: u32 = 60;
 /// A group's first statement.
 const FIRST_SEQ: u64 = 1;
 
@@ -169,14 +174,27 @@ impl Attendance {
         rng: &mut R,
     ) -> Result<(Self, StartRequest), Failure> {
         let Holders { bunker, cosigner } = holders;
-        let server = |role, keys: &crate::holders::HolderKeys| Expected {
-            role,
-            signing: keys.signing,
-            receiving: Some(keys.receiving),
-        };
-        let mine = Expected { role: HolderRole::Recovery, signing: signing_of(owner), receiving: None };
-        let expected = vec![server(HolderRole::Bunker, bunker), server(HolderRole::Cosigner, cosigner), mine];
-        Self::start(owner, expected, HOSTED_THRESHOLD, HOSTED_ROUND_SECONDS, &Secret32::random(rng), rng)
+        let expected = vec![
+            Expected::server(HolderRole::Bunker, bunker),
+            Expected::server(HolderRole::Cosigner, cosigner),
+            Expected::person(HolderRole::Recovery, signing_of(owner)),
+        ];
+        Self::start(owner, expected, TWO_OF_THREE, SERVER_ROUND_SECONDS, &Secret32::random(rng), rng)
+    }
+
+    /// A new key for device custody: the server's bunker, this device, and this device for the recovery kit. The
+    /// server signs nothing without it.
+    pub fn with_device<R: RngCore + CryptoRng>(
+        owner: &OwnerKey,
+        holders: &Holders,
+        rng: &mut R,
+    ) -> Result<(Self, StartRequest), Failure> {
+        let expected = vec![
+            Expected::server(HolderRole::Bunker, &holders.bunker),
+            Expected::person(HolderRole::Device, signing_of(owner)),
+            Expected::person(HolderRole::Recovery, signing_of(owner)),
+        ];
+        Self::start(owner, expected, TWO_OF_THREE, SERVER_ROUND_SECONDS, &Secret32::random(rng), rng)
     }
 
     /// A new key among people, each with a device of their own. `seed` is all that has to be kept until the end.
@@ -187,11 +205,7 @@ impl Attendance {
         seed: &Secret32,
         rng: &mut R,
     ) -> Result<(Self, StartRequest), Failure> {
-        let member = |key: &PublicKey| Expected {
-            role: HolderRole::Device,
-            signing: XOnlyKey::from_bytes(*key.as_bytes()),
-            receiving: None,
-        };
+        let member = |key: &PublicKey| Expected::person(HolderRole::Device, XOnlyKey::from_bytes(*key.as_bytes()));
         let expected = members.iter().map(member).collect();
         Self::start(owner, expected, threshold, PEOPLE_ROUND_SECONDS, seed, rng)
     }
@@ -376,6 +390,16 @@ impl Attendance {
             None => format!("participant {number}"),
         };
         numbers.iter().map(name).collect::<Vec<_>>().join(" and ")
+    }
+}
+
+impl Expected {
+    fn server(role: HolderRole, keys: &HolderKeys) -> Self {
+        Self { role, signing: keys.signing, receiving: Some(keys.receiving) }
+    }
+
+    fn person(role: HolderRole, signing: XOnlyKey) -> Self {
+        Self { role, signing, receiving: None }
     }
 }
 
@@ -583,6 +607,31 @@ pub(crate) mod tests {
         assert_eq!(share.index().get(), 3);
         let statement = outcome.statement(&owner, 1_790_000_000, &mut rng).unwrap();
         assert_eq!(statement.pubkey, owner.public_key());
+    }
+
+    #[test]
+    fn a_key_for_device_custody_gives_this_device_a_share_to_keep_and_one_for_the_kit() {
+        let mut rng = rng(5);
+        let owner = OwnerKey::fresh(&mut rng);
+        let (mut device, request) = Attendance::with_device(&owner, &holders(), &mut rng).unwrap();
+        let mut server = Server::start(&request, &mut rng);
+        server.drive(&mut rng);
+        let outcome = loop {
+            let said = device.take(&server.view(device.next()), &mut rng).unwrap();
+            if let Some(outcome) = device.outcome().unwrap() {
+                break outcome;
+            }
+            said.iter().for_each(|package| server.post(package, &mut rng));
+        };
+        assert_eq!(server.round_trips, 11);
+        assert_eq!(outcome.shares.iter().map(|it| it.index().get()).collect::<Vec<_>>(), [2, 3]);
+        let kept = crate::shares::SealedShares::seal(&outcome, &owner, &mut rng).unwrap();
+        let kept = crate::shares::SealedShares::parse(&kept.to_text().unwrap()).unwrap();
+        assert_eq!(kept.indices().map(HolderIndex::get).collect::<Vec<_>>(), [2]);
+        let opened = kept.open_one(&owner).unwrap();
+        assert!(opened.expose_signing_share().ct_eq(&outcome.shares[0].expose_signing_share()));
+        let stranger = OwnerKey::fresh(&mut rng);
+        assert_eq!(kept.open_one(&stranger).unwrap_err().code(), "share_does_not_open");
     }
 
     #[test]

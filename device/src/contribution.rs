@@ -78,7 +78,8 @@ pub fn contribute<R: RngCore + CryptoRng>(
         return Err(misled("it offers another request than the one you were shown"));
     }
     let device = DeviceHolder { public: share.group(), holder: share.index(), owner, memory };
-    let judgement = device.judge(&offer.evidence, &event, &call.conversation, now_ms).map_err(|error| refused(&error))?;
+    let judgement =
+        device.judge(&offer.evidence, &event, &call.conversation, now_ms).map_err(|error| refused(&error))?;
     if !shown.is(&judgement.operation) {
         return Err(misled("the app asked for something else than you were shown"));
     }
@@ -131,9 +132,7 @@ fn misled(why: &str) -> Failure {
 
 fn refused(error: &DeviceRefused) -> Failure {
     match error {
-        DeviceRefused::Refused(refusal) => {
-            Failure::new("request_refused", format!("Nothing was signed: {refusal}."))
-        }
+        DeviceRefused::Refused(refusal) => Failure::new("request_refused", format!("Nothing was signed: {refusal}.")),
         error => misled(&error.to_string()),
     }
 }

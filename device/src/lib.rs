@@ -20,6 +20,7 @@ pub mod kit;
 pub mod owner;
 pub mod password;
 pub mod secret_key;
+pub mod shares;
 pub mod split;
 pub mod vault;
 

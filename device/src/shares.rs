@@ -1,0 +1,130 @@
+//! Shares that live on this device, as they rest there: sealed under a key that follows from the owner key, which the
+//! device has in the clear only while it is unlocked by password or passkey. The server has neither file nor key.
+
+use bunker_core::keys::PublicKey;
+use frost_wasm_core::{
+    ceremony::CeremonyId,
+    group::{GroupId, GroupPublic, HolderIndex, HolderRole},
+    sealed::{Dek, Label, SealError, SealedBytes},
+    share::KeyShare,
+};
+use rand_core::{CryptoRng, RngCore};
+use serde::{Deserialize, Serialize};
+
+use crate::{Failure, ceremony::Outcome, owner::OwnerKey};
+
+/// Version of the form.
+const VERSION: u32 = 1;
+const PURPOSE: &str = "ceremony-share";
+
+/// What this device keeps of one key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SealedShares {
+    v: u32,
+    ceremony: CeremonyId,
+    public: GroupPublic,
+    shares: Vec<SealedIndex>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct SealedIndex {
+    index: HolderIndex,
+    sealed: SealedBytes,
+}
+
+impl SealedShares {
+    /// Seals what came out of a ceremony, but for what goes into a recovery kit.
+    pub fn seal<R: RngCore + CryptoRng>(outcome: &Outcome, owner: &OwnerKey, rng: &mut R) -> Result<Self, Failure> {
+        let key = key(owner);
+        let mut shares = Vec::new();
+        for share in outcome.shares.iter().filter(|share| !is_recovery(&outcome.public, share.index())) {
+            let (label, secret) = (label(&outcome.public, share.index()), share.expose_signing_share());
+            let sealed = SealedBytes::seal(&key, &label, secret.expose_secret(), rng).map_err(unsealable)?;
+            shares.push(SealedIndex { index: share.index(), sealed });
+        }
+        Ok(Self { v: VERSION, ceremony: outcome.ceremony, public: outcome.public.clone(), shares })
+    }
+
+    /// Reads what was kept.
+    pub fn parse(text: &str) -> Result<Self, Failure> {
+        let kept: Self = serde_json::from_str(text).map_err(|_| damaged())?;
+        if kept.v == VERSION { Ok(kept) } else { Err(damaged()) }
+    }
+
+    /// What is to be kept.
+    pub fn to_text(&self) -> Result<String, Failure> {
+        serde_json::to_string(self).map_err(|_| damaged())
+    }
+
+    /// The group's id.
+    #[must_use]
+    pub fn group(&self) -> GroupId {
+        self.public.group
+    }
+
+    /// The group.
+    #[must_use]
+    pub fn public(&self) -> &GroupPublic {
+        &self.public
+    }
+
+    /// The ceremony that made it.
+    #[must_use]
+    pub fn ceremony(&self) -> CeremonyId {
+        self.ceremony
+    }
+
+    /// The Nostr key.
+    #[must_use]
+    pub fn pubkey(&self) -> PublicKey {
+        PublicKey::from_bytes(*self.public.pubkey.as_bytes())
+    }
+
+    /// The numbers of the shares.
+    pub fn indices(&self) -> impl Iterator<Item = HolderIndex> {
+        self.shares.iter().map(|share| share.index)
+    }
+
+    /// Opens them. Each is checked against the group.
+    pub fn open(&self, owner: &OwnerKey) -> Result<Vec<KeyShare>, Failure> {
+        let open = |kept: &SealedIndex| {
+            let secret = kept.sealed.open(&key(owner), &label(&self.public, kept.index)).map_err(|_| not_ours())?;
+            let secret = secret.into_fixed().ok_or_else(damaged)?;
+            KeyShare::new(&self.public, kept.index, secret).map_err(|_| damaged())
+        };
+        self.shares.iter().map(open).collect()
+    }
+
+    /// The share with which this device contributes.
+    pub fn open_one(&self, owner: &OwnerKey) -> Result<KeyShare, Failure> {
+        self.open(owner)?.into_iter().next().ok_or_else(damaged)
+    }
+}
+
+fn is_recovery(public: &GroupPublic, index: HolderIndex) -> bool {
+    public.holders.iter().any(|holder| holder.index == index && holder.role == HolderRole::Recovery)
+}
+
+/// Sealing derives a key of its own from this one (HKDF-SHA256), so that the owner key itself encrypts nothing.
+fn key(owner: &OwnerKey) -> Dek {
+    Dek::from_secret(owner.expose_secret())
+}
+
+fn label(public: &GroupPublic, holder: HolderIndex) -> Label<'static> {
+    Label { group: public.group, holder, purpose: PURPOSE, id: &[] }
+}
+
+fn unsealable(error: SealError) -> Failure {
+    Failure::new("share_unsealable", format!("The share was not encrypted: {error}. Nothing is kept; begin again."))
+}
+
+fn not_ours() -> Failure {
+    Failure::new("share_does_not_open", "This device's share is of another account. Sign in to the one that made it.")
+}
+
+fn damaged() -> Failure {
+    Failure::new(
+        "share_damaged",
+        "What this device keeps of its share is damaged. Your recovery kit still has the key's other share.",
+    )
+}
