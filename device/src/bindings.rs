@@ -22,9 +22,11 @@ use zeroize::Zeroizing;
 
 use crate::{
     Failure, enrolment,
+    export::Exported,
     kit::KitFile,
     password::{self, Weak},
     secret_key::{self, GivenKey, Written},
+    shares::SealedShares,
     vault::{self, Vault},
 };
 
@@ -197,8 +199,8 @@ impl Device {
 
     /// See `Vault::begin_keygen`.
     pub fn begin_keygen(&mut self, args: &str) -> Answer {
-        let json::Prepare { holders } = read(args)?;
-        written(&self.vault.begin_keygen(&holders, &mut rng()).map_err(thrown)?)
+        let json::BeginKeygen { holders, custody } = read(args)?;
+        written(&self.vault.begin_keygen(&holders, custody, &mut rng()).map_err(thrown)?)
     }
 
     /// See `Vault::take_ceremony`.
@@ -211,7 +213,25 @@ impl Device {
     /// See `Vault::finish_keygen`.
     pub fn finish_keygen(&mut self, now_s: f64) -> Answer {
         let made = self.vault.finish_keygen(seconds(now_s), &mut rng()).map_err(thrown)?;
-        written(&json::MadeIdentity::of(&made))
+        written(&json::MadeIdentity::of(&made)?)
+    }
+
+    /// See `Vault::contribute`.
+    pub fn contribute(&self, args: &str, now_ms: f64) -> Answer {
+        let json::Contribute { shares, request, offer, memory } = read(args)?;
+        let shares = SealedShares::parse(&shares).map_err(thrown)?;
+        let (now_ms, memory) = (now_ms as u64, memory.as_ref());
+        let made = self.vault.contribute(&shares, &request, &offer, memory, now_ms, &mut rng());
+        written(&made.map_err(thrown)?)
+    }
+
+    /// See `Vault::leave_with_kit`.
+    pub fn leave_with_kit(&self, args: &str, passphrase: Vec<u8>) -> Answer {
+        let json::LeaveWithKit { shares, kit } = read(args)?;
+        let shares = SealedShares::parse(&shares).map_err(thrown)?;
+        let kit = KitFile::parse(&kit).map_err(thrown)?;
+        let passphrase = taken(passphrase, *kit.kdf())?;
+        exported(&self.vault.leave_with_kit(&shares, &kit, &passphrase).map_err(thrown)?)
     }
 
     /// See `Vault::make_kit`.
@@ -301,8 +321,7 @@ impl Device {
     /// See `Vault::finish_export`.
     pub fn export_finish(&self, args: &str) -> Answer {
         let json::FinishArgs { group, statement, public, packages } = read(args)?;
-        let exported = self.vault.finish_export(&group, &statement, &public, &packages).map_err(thrown)?;
-        written(&json::Exported { nsec: exported.nsec.expose_secret(), npub: &exported.npub })
+        exported(&self.vault.finish_export(&group, &statement, &public, &packages).map_err(thrown)?)
     }
 
     /// See `vault::follow_chain`.
@@ -357,6 +376,10 @@ fn prf_output(hex: String) -> Result<Secret32, JsValue> {
 
 /// A browser's clock is after 1970 and before the year 292277026596.
 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+fn exported(key: &Exported) -> Answer {
+    written(&json::Exported { nsec: key.nsec.expose_secret(), npub: &key.npub })
+}
+
 fn seconds(now_s: f64) -> u64 {
     now_s as u64
 }

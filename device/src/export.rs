@@ -22,6 +22,7 @@ use zeroize::Zeroizing;
 use crate::{
     Failure,
     holders::{BUNKER, COSIGNER},
+    kit::OpenedKit,
     owner::OwnerKey,
     split::{SharePackages, npub, share_aad},
 };
@@ -76,9 +77,21 @@ pub fn finish(
         let share = opened.into_fixed().ok_or_else(|| damaged(number, "it is no share"))?;
         KeyShare::new(public, index, share).map_err(|error| damaged(number, &error.to_string()))
     };
-    let shares = [open(BUNKER, &packages.bunker)?, open(COSIGNER, &packages.cosigner)?];
-    let secret = keygen::assemble_whole_key_on_device(&shares)
-        .map_err(|error| Failure::new("export_failed", format!("The key did not come together: {error}.")))?;
+    assembled(&[open(BUNKER, &packages.bunker)?, open(COSIGNER, &packages.cosigner)?])
+}
+
+/// Puts the key together out of this device's share and the one in the recovery kit, without any server.
+///
+/// # Security
+/// As [`finish`].
+pub fn with_kit(share: KeyShare, kit: OpenedKit) -> Result<Exported, Failure> {
+    assembled(&[share, kit.share])
+}
+
+fn assembled(shares: &[KeyShare]) -> Result<Exported, Failure> {
+    let failed = |why: &str| Failure::new("export_failed", format!("The key did not come together: {why}."));
+    let secret = keygen::assemble_whole_key_on_device(shares).map_err(|error| failed(&error.to_string()))?;
+    let public = shares.first().ok_or_else(|| failed("there are no shares"))?.group();
     Ok(Exported { nsec: nip19::encode_nsec(&secret), npub: npub(public) })
 }
 

@@ -10,6 +10,7 @@ use bunker_core::{
     grant::Terms,
     keys::PublicKey,
     nip49::EncryptedKey,
+    session::DeviceMemory,
     statement::Verb,
 };
 use frost_wasm_core::{
@@ -26,12 +27,14 @@ use crate::{
     Failure,
     ceremony::{Attendance, CeremonyView, StartRequest},
     connection::{self, NewConnection},
+    contribution::{self, Contributed, Offer, ShownRequest},
     enrolment::{self, Credentials},
     export::{self, Exported},
     holders::{HolderList, Holders},
     kit::{KitFile, OpenedKit},
     owner::OwnerKey,
     secret_key,
+    shares::SealedShares,
     split::{self, SharePackages, SplitKey},
 };
 
@@ -182,14 +185,19 @@ impl Vault {
         Ok(PreparedIdentity { npub, group: public.group, statement, packages })
     }
 
-    /// Begins a new key with the server's two holders. A keygen that was begun before is forgotten.
+    /// Begins a new key in this custody. A keygen that was begun before is forgotten.
     pub fn begin_keygen<R: RngCore + CryptoRng>(
         &mut self,
         holders: &HolderList,
+        custody: Custody,
         rng: &mut R,
     ) -> Result<StartRequest, Failure> {
         let holders = Holders::from_list(holders)?;
-        let (attendance, request) = Attendance::hosted(self.owner()?, &holders, rng)?;
+        let owner = self.owner()?;
+        let (attendance, request) = match custody {
+            Custody::Hosted => Attendance::hosted(owner, &holders, rng)?,
+            Custody::Device => Attendance::with_device(owner, &holders, rng)?,
+        };
         self.keygen = Some(attendance);
         Ok(request)
     }
@@ -224,8 +232,10 @@ impl Vault {
             group: outcome.public.group,
             statement: outcome.statement(owner, now_s, rng)?,
             ceremony: outcome.ceremony,
+            shares: Some(SealedShares::seal(&outcome, owner, rng)?).filter(|it| it.indices().next().is_some()),
         };
-        self.recovery = outcome.shares.into_iter().next();
+        // The kit's place is the last one.
+        self.recovery = outcome.shares.into_iter().next_back();
         self.keygen = None;
         Ok(made)
     }
@@ -300,6 +310,34 @@ impl Vault {
         export::finish(self.owner()?, group, statement, public, packages)
     }
 
+    /// Contributes with this device's share to what an app asked for, if it is what the person was shown.
+    pub fn contribute<R: RngCore + CryptoRng>(
+        &self,
+        shares: &SealedShares,
+        shown: &ShownRequest,
+        offer: &Offer,
+        memory: Option<&DeviceMemory>,
+        now_ms: u64,
+        rng: &mut R,
+    ) -> Result<Contributed, Failure> {
+        let owner = self.owner()?;
+        let share = shares.open_one(owner)?;
+        contribution::contribute(&share, &owner.public_key(), shown, offer, memory, now_ms, rng)
+    }
+
+    /// Puts the whole key together out of this device's share and the recovery kit, without any server.
+    pub fn leave_with_kit(
+        &self,
+        shares: &SealedShares,
+        kit: &KitFile,
+        stretched: &Stretched,
+    ) -> Result<Exported, Failure> {
+        let owner = self.owner()?;
+        let kit = kit.open(stretched)?;
+        kit.check(&owner.public_key(), &shares.group())?;
+        export::with_kit(shares.open_one(owner)?, kit)
+    }
+
     fn owner(&self) -> Result<&OwnerKey, Failure> {
         self.owner.as_ref().ok_or_else(locked)
     }
@@ -313,6 +351,16 @@ impl Vault {
         }
         self.owner = Some(owner);
     }
+}
+
+/// Who holds the shares of a new key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Custody {
+    /// The server's bunker and cosigner, and the kit: the rules decide, whether or not somebody is there.
+    Hosted,
+    /// The server's bunker, this device, and the kit: the server signs nothing without the device.
+    Device,
 }
 
 /// An identity that was split, ready to be created.
@@ -352,6 +400,8 @@ pub struct MadeIdentity {
     pub statement: Event,
     /// The ceremony in which the holders got their shares.
     pub ceremony: CeremonyId,
+    /// This device's share, to be kept on it; none where the server's holders have the shares.
+    pub shares: Option<SealedShares>,
 }
 
 /// Follows an activity chain from the record after `previous` to `head`. A break is named by the record's number.
@@ -418,7 +468,7 @@ mod tests {
 
     /// Runs the vault's keygen with an honest server, for so many of the device's words.
     fn attend(vault: &mut Vault, words: usize, rng: &mut ChaCha20Rng) -> (Server, KeygenStand) {
-        let request = vault.begin_keygen(&list(), rng).unwrap();
+        let request = vault.begin_keygen(&list(), Custody::Hosted, rng).unwrap();
         let mut server = Server::start(&request, rng);
         server.drive(rng);
         let mut stand = vault.take_ceremony(&server.view(0), rng).unwrap();
@@ -503,7 +553,7 @@ mod tests {
         let place = Place { group: GroupId::from_bytes([1; 16]), seq: 2 };
         let mut vault = Vault::default();
         vault.draft(secret(7)).unwrap();
-        assert_eq!(vault.begin_keygen(&list(), &mut rng).unwrap_err().code(), "locked");
+        assert_eq!(vault.begin_keygen(&list(), Custody::Hosted, &mut rng).unwrap_err().code(), "locked");
         assert_eq!(vault.finish_keygen(NOW_S, &mut rng).unwrap_err().code(), "locked");
         assert_eq!(vault.sign(place, &Verb::DeleteGroup, NOW_S, &mut rng).unwrap_err().code(), "locked");
         assert_eq!(vault.prepare_identity(&list(), NOW_S, &mut rng).unwrap_err().code(), "locked");

@@ -262,7 +262,7 @@ describe("a key that is made with the holders", () => {
   /** A vault that has begun a keygen, and how it stands on an honest server where nobody has spoken. */
   function begun(vault = Vault.unlocked()) {
     const { list } = holders();
-    const request = vault.call("begin_keygen", { holders: list });
+    const request = vault.call("begin_keygen", { holders: list, custody: "hosted" });
     const { group, threshold, participants } = request;
     const server = (number) => list.holders[number - 1];
     const parties = participants.map(({ role, owner, receiving_key }, at) => ({
@@ -360,11 +360,11 @@ describe("a key that is made with the holders", () => {
     expect(code(() => vault.device.finish_keygen(nowS()))).toBe("no_keygen");
 
     const locked = new Vault();
-    expect(code(() => locked.call("begin_keygen", { holders: holders().list }))).toBe("locked");
+    expect(code(() => locked.call("begin_keygen", { holders: holders().list, custody: "hosted" }))).toBe("locked");
     expect(code(() => locked.device.finish_keygen(nowS()))).toBe("locked");
     const [bunker, cosigner] = holders().list.holders;
     const same = { holders: [bunker, { ...cosigner, receiving_key: bunker.receiving_key }] };
-    expect(code(() => Vault.unlocked().call("begin_keygen", { holders: same }))).toBe("holders_not_separate");
+    expect(code(() => Vault.unlocked().call("begin_keygen", { holders: same, custody: "hosted" }))).toBe("holders_not_separate");
   });
 });
 

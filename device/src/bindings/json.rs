@@ -6,6 +6,7 @@ use bunker_core::{
     grant::{ConnectionId, Terms},
     keys::{EventId, PublicKey},
     policy::{Permission, Policy},
+    session::DeviceMemory,
 };
 use frost_wasm_core::{
     ceremony::{CeremonyId, Package},
@@ -13,14 +14,17 @@ use frost_wasm_core::{
     kdf::KdfParams,
 };
 use serde::{Deserialize, Serialize};
+use wasm_bindgen::JsValue;
 
 use crate::{
     ceremony::CeremonyView,
     connection::NewConnection,
+    contribution::{Offer, ShownRequest},
     enrolment,
     holders::HolderList,
+    shares::SealedShares,
     split::SharePackages,
-    vault::{self, Place, PreparedIdentity},
+    vault::{self, Custody, Place, PreparedIdentity},
 };
 
 #[derive(Serialize)]
@@ -105,6 +109,28 @@ pub(super) struct Prepare {
     pub(super) holders: HolderList,
 }
 
+#[derive(Deserialize)]
+pub(super) struct BeginKeygen {
+    pub(super) holders: HolderList,
+    pub(super) custody: Custody,
+}
+
+#[derive(Deserialize)]
+pub(super) struct Contribute {
+    /// As this device keeps them.
+    pub(super) shares: String,
+    /// As it was shown.
+    pub(super) request: ShownRequest,
+    pub(super) offer: Offer,
+    pub(super) memory: Option<DeviceMemory>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct LeaveWithKit {
+    pub(super) shares: String,
+    pub(super) kit: String,
+}
+
 #[derive(Serialize)]
 pub(super) struct Prepared<'a> {
     npub: &'a str,
@@ -145,12 +171,15 @@ pub(super) struct MadeIdentity<'a> {
     group: GroupId,
     statement: &'a Event,
     ceremony: CeremonyId,
+    /// What this device is to keep.
+    shares: Option<String>,
 }
 
 impl<'a> MadeIdentity<'a> {
-    pub(super) fn of(made: &'a vault::MadeIdentity) -> Self {
-        let vault::MadeIdentity { npub, group, statement, ceremony } = made;
-        Self { npub, group: *group, statement, ceremony: *ceremony }
+    pub(super) fn of(made: &'a vault::MadeIdentity) -> Result<Self, JsValue> {
+        let vault::MadeIdentity { npub, group, statement, ceremony, shares } = made;
+        let shares = shares.as_ref().map(SealedShares::to_text).transpose().map_err(super::thrown)?;
+        Ok(Self { npub, group: *group, statement, ceremony: *ceremony, shares })
     }
 }
 

@@ -77,7 +77,7 @@ export class Keygen {
   async #begin(signal: AbortSignal): Promise<{ id: string; stand: CeremonyStand }> {
     const holders = await this.server.holders();
     // One whose beginning was lost is left to its end: the holders take part in one ceremony for each group.
-    const view = await resent(async () => this.server.start(await this.vault.beginKeygen({ holders })));
+    const view = await resent(async () => this.server.start(await this.vault.beginKeygen({ holders, custody: "hosted" })));
     return { id: view.operation_id, stand: await this.#take(view, signal) };
   }
 

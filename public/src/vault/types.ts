@@ -64,6 +64,9 @@ export type AuditRecord = { n: number; at_ms: number; prev: string; hash: string
 /** Each server-side holder's part, sealed to it or by it. */
 export type Packages = { "1": string; "2": string };
 
+/** Who holds the shares of a new key: bunker, cosigner and kit, or bunker, this device and kit. */
+export type Custody = "hosted" | "device";
+
 /** `POST /ceremony/start` */
 export type CeremonyStart = {
   kind: "keygen";
@@ -151,15 +154,22 @@ export interface Vault {
   prepareIdentity(args: {
     holders: HolderList;
   }): Promise<{ npub: string; group: string; statement: Statement; packages: Packages }>;
-  /** Begins a new key with the server's two holders, and forgets one that was begun before. Needs to be unlocked. */
-  beginKeygen(args: { holders: HolderList }): Promise<CeremonyStart>;
+  /** Begins a new key in this custody, and forgets one that was begun before. Needs to be unlocked. */
+  beginKeygen(args: { holders: HolderList; custody: Custody }): Promise<CeremonyStart>;
   /**
    * Takes in how the ceremony stands; the same once more changes nothing. Fails with `no_keygen`, `ceremony_failed` or
    * `ceremony_misled`, and nothing of the key is kept then.
    */
   takeCeremony(args: { view: CeremonyView }): Promise<CeremonyStand>;
   /** The identity that came out, once it is verified. Keeps the recovery share. */
-  finishKeygen(): Promise<{ npub: string; group: string; statement: Statement; ceremony: string }>;
+  finishKeygen(): Promise<{
+    npub: string;
+    group: string;
+    statement: Statement;
+    ceremony: string;
+    /** This device's share, sealed, for the device to keep; null in hosted custody. */
+    shares: string | null;
+  }>;
   /** The recovery kit of the prepared identity. */
   makeKit(args: { passphrase: string }, progress?: Progress): Promise<KitFile>;
   /**
