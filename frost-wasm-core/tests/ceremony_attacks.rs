@@ -14,6 +14,8 @@ use frost_wasm_core::{
     frost::dealing::{Binding, Dealing, DealingError},
     group::{GroupError, HolderRole},
     provision,
+    provision::ReceivingKey,
+    secret::Secret32,
 };
 
 /// All of round one, and who would say what next.
@@ -393,4 +395,34 @@ fn two_ceremonies_with_the_same_seed_deal_different_secrets() {
     };
     assert_ne!(deal(&cast.terms), deal(&again), "an aborted ceremony begins anew with fresh secrets");
     assert_eq!(deal(&cast.terms), deal(&cast.terms), "a party that was restarted says the same again");
+}
+
+#[test]
+fn one_person_may_hold_two_seats_and_speaks_for_each_by_its_number() {
+    let cast = Cast::keygen(2, 3, 1);
+    let mut terms = (*cast.terms).clone();
+    terms.parties[1].signing = terms.parties[0].signing;
+    let terms = terms.validate().unwrap();
+    let keys: Vec<_> = (0..2)
+        .map(|at| {
+            let receiving = ReceivingKey::from_secret(&Secret32::from_bytes([at + 1; 32]));
+            PartyKeys::new(&Secret32::from_bytes([9; 32]), receiving.unwrap(), Secret32::from_bytes([at; 32])).unwrap()
+        })
+        .collect();
+    let mut terms = (*terms).clone();
+    for (party, keys) in terms.parties.iter_mut().zip(&keys) {
+        (party.signing, party.receiving) = (keys.signing_public(), keys.receiving_public());
+    }
+    let terms = terms.validate().unwrap();
+    let mut transcript = Transcript::new(terms.clone());
+    let says = |number: u16, transcript: &Transcript| {
+        let keys = &keys[usize::from(number) - 1];
+        let party = Participant::new(terms.clone(), number, keys, None).unwrap();
+        party.answer(transcript, &mut Memory::default(), &mut rng(1)).unwrap().unwrap()
+    };
+    let (first, second) = (says(1, &transcript), says(2, &transcript));
+    let as_the_other = Package { party: 2, ..first.clone() };
+    assert_eq!(transcript.take(&as_the_other), Err(Refused::Package(PackageError::Signature(2))));
+    assert_eq!(transcript.take(&first), Ok(true));
+    assert_eq!(transcript.take(&second), Ok(true));
 }
