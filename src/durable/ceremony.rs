@@ -196,8 +196,6 @@ impl Ceremony {
         if changes.is_empty() {
             return Ok(());
         }
-        #[cfg(feature = "fault-injection")]
-        super::faults::storage()?;
         let rows = self.with(|live| live.rows)?;
         self.log().append(rows, changes)?;
         let next = self.with(|live| {

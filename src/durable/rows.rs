@@ -52,6 +52,8 @@ impl Log {
         if rows.is_empty() {
             return Ok(());
         }
+        #[cfg(feature = "fault-injection")]
+        super::faults::storage()?;
         let table = self.table;
         let make = format!(
             "CREATE TABLE IF NOT EXISTS {table} (n TEXT NOT NULL PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROWID"

@@ -3,6 +3,7 @@ import { verifyEvent } from "nostr-tools";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import { makeAccount } from "../support/account.mjs";
 import { Device } from "../support/device.mjs";
+import { Participant } from "../support/participant.mjs";
 import { Peer } from "../support/peer.mjs";
 import { RawApp } from "../support/raw-app.mjs";
 import { startServer } from "../support/server.mjs";
@@ -125,4 +126,18 @@ test("an identity that is deleted while a request is worked on gives no answer t
     expect(stored.filter((kinds) => kinds.includes("deleted"))).toEqual([["deleted"]]);
   }
   await server.start();
+});
+
+test("a ceremony whose storage fails once says so, has lost nothing, and takes the same word afterwards", async () => {
+  const person = await Participant.signedIn(server);
+  await person.start();
+  for (let round = 1; !person.stand.verified; round += 1) {
+    const [said] = person.stand.packages;
+    await arrange("storage_fails");
+    const failed = await person.say(said);
+    expect([failed.status, failed.body.code]).toEqual([503, "unavailable"]);
+    expect((await person.look()).body).toMatchObject({ round, next: person.stand.next });
+    await person.step();
+  }
+  expect((await person.create()).created.status).toBe(201);
 });
