@@ -60,24 +60,53 @@ pub fn finish(
     public: &GroupPublic,
     packages: &SharePackages,
 ) -> Result<Exported, Failure> {
-    let statement = Statement::verify(statement.clone())
-        .map_err(|error| foreign(&format!("the statement is not valid ({error})")))?;
-    if *statement.owner() != owner.public_key() || statement.group() != group || public.group != *group {
-        return Err(foreign("it belongs to another account or identity"));
+    let released = Released::of(owner, group, statement, public)?;
+    assembled(&[released.open(BUNKER, &packages.bunker)?, released.open(COSIGNER, &packages.cosigner)?])
+}
+
+/// As [`finish`] in device custody, when the device's share is lost: the bunker's share, and the one in the recovery kit.
+pub fn finish_with_kit(
+    owner: &OwnerKey,
+    group: &GroupId,
+    statement: &Event,
+    public: &GroupPublic,
+    bunker: &str,
+    kit: OpenedKit,
+) -> Result<Exported, Failure> {
+    kit.check(&owner.public_key(), group)?;
+    assembled(&[Released::of(owner, group, statement, public)?.open(BUNKER, bunker)?, kit.share])
+}
+
+/// What was asked for, with the key that it is sealed to.
+struct Released<'a> {
+    statement: Statement,
+    key: ReceivingKey,
+    public: &'a GroupPublic,
+}
+
+impl<'a> Released<'a> {
+    fn of(owner: &OwnerKey, group: &GroupId, statement: &Event, public: &'a GroupPublic) -> Result<Self, Failure> {
+        let statement = Statement::verify(statement.clone())
+            .map_err(|error| foreign(&format!("the statement is not valid ({error})")))?;
+        if *statement.owner() != owner.public_key() || statement.group() != group || public.group != *group {
+            return Err(foreign("it belongs to another account or identity"));
+        }
+        let key = receiver(owner, group, statement.seq())?;
+        match statement.verb() {
+            Verb::Export { receiver } if *receiver == key.public() => {}
+            _ => return Err(foreign("the statement is not the export that this account asked for")),
+        }
+        Ok(Self { statement, key, public })
     }
-    let key = receiver(owner, group, statement.seq())?;
-    match statement.verb() {
-        Verb::Export { receiver } if *receiver == key.public() => {}
-        _ => return Err(foreign("the statement is not the export that this account asked for")),
-    }
-    let open = |number: u16, package: &str| -> Result<KeyShare, Failure> {
+
+    fn open(&self, number: u16, package: &str) -> Result<KeyShare, Failure> {
         let index = HolderIndex::new(number).map_err(|error| foreign(&error.to_string()))?;
-        let aad = share_aad(statement.event(), index);
-        let opened = key.open(EXPORT_PURPOSE, &aad, package).map_err(|error| damaged(number, &error.to_string()))?;
+        let aad = share_aad(self.statement.event(), index);
+        let opened = self.key.open(EXPORT_PURPOSE, &aad, package);
+        let opened = opened.map_err(|error| damaged(number, &error.to_string()))?;
         let share = opened.into_fixed().ok_or_else(|| damaged(number, "it is no share"))?;
-        KeyShare::new(public, index, share).map_err(|error| damaged(number, &error.to_string()))
-    };
-    assembled(&[open(BUNKER, &packages.bunker)?, open(COSIGNER, &packages.cosigner)?])
+        KeyShare::new(self.public, index, share).map_err(|error| damaged(number, &error.to_string()))
+    }
 }
 
 /// Puts the key together out of this device's share and the one in the recovery kit, without any server.
@@ -111,11 +140,15 @@ fn damaged(holder: u16, why: &str) -> Failure {
 
 #[cfg(test)]
 mod tests {
-    use frost_wasm_core::provision::{self, SHARE_PURPOSE};
+    use frost_wasm_core::{
+        kdf::KdfParams,
+        provision::{self, SHARE_PURPOSE},
+    };
 
     use super::*;
     use crate::{
         holders::tests::{holders, receiving},
+        kit::KitFile,
         split::{self, SplitKey},
         tests::{NOW_S, rng},
     };
@@ -163,6 +196,34 @@ mod tests {
         let exported = finish(&world.owner, &public.group, &world.statement, public, &released(&world)).unwrap();
         assert_eq!(exported.nsec.expose_secret(), world.nsec);
         assert_eq!(exported.npub, world.key.npub());
+    }
+
+    #[test]
+    fn the_kit_stands_in_for_a_share_that_is_lost_and_for_no_other_identitys() {
+        let world = world();
+        let public = &world.key.public;
+        let kit = |share: &KeyShare| {
+            let stretched = KdfParams::with_salt([3; 16]).stretch("a passphrase").unwrap();
+            KitFile::make(&stretched, &world.owner, share, &mut rng(9)).unwrap().open(&stretched).unwrap()
+        };
+        let finish = |kit| {
+            let bunker = released(&world).bunker;
+            finish_with_kit(&world.owner, &public.group, &world.statement, public, &bunker, kit)
+        };
+        assert_eq!(finish(kit(&world.key.recovery)).unwrap().nsec.expose_secret(), world.nsec);
+        let other =
+            split::split(keygen::fresh_secret(&mut rng(8)), &world.owner, &holders(), NOW_S, &mut rng(8)).unwrap();
+        assert_eq!(finish(kit(&other.recovery)).unwrap_err().code(), "kit_of_another_identity");
+        // Share and kit of one device need no server.
+        let whole = with_kit(held_by_bunker(&world), kit(&world.key.recovery)).unwrap();
+        assert_eq!(whole.nsec.expose_secret(), world.nsec);
+    }
+
+    fn held_by_bunker(world: &World) -> KeyShare {
+        let index = HolderIndex::new(BUNKER).unwrap();
+        let aad = share_aad(&world.key.statement, index);
+        let share = receiving(1).open(SHARE_PURPOSE, &aad, &world.key.packages.bunker).unwrap();
+        KeyShare::new(&world.key.public, index, share.into_fixed().unwrap()).unwrap()
     }
 
     #[test]

@@ -31,7 +31,8 @@ use super::{
 };
 use crate::{
     http::dto::{
-        ProvisionReply, ProvisionRequest, ReleaseReply, SharePackages, SharesOrigin, StatementDelivery, StatementReply,
+        ProvisionReply, ProvisionRequest, ReleaseReply, ReleasedPackages, SharePackages, SharesOrigin,
+        StatementDelivery, StatementReply,
     },
     problem::Problem,
     telemetry,
@@ -173,9 +174,6 @@ impl Bunker {
             ));
         }
         let holder = self.holder().await?;
-        if matches!(statement.verb(), Verb::Export { .. }) && holder.state().custody() == Custody::Device {
-            return Err(leaves_on_the_device());
-        }
         // This holder first: a revocation holds at once, and the same statement may be sent again for the other.
         let mutations = holder.deliver(&self.env, &statement, transport.as_deref())?;
         sockets::announce(&self.state, &mutations);
@@ -210,12 +208,16 @@ impl Bunker {
     /// Hands out the shares of an export whose delay is over, each sealed by its holder.
     async fn release(&self) -> Result<ReleaseReply, Problem> {
         let holder = self.holder().await?;
-        let cosigner = self.cosigner(&holder)?.ok_or_else(leaves_on_the_device)?.release().await?;
+        let cosigner = match self.cosigner(&holder)? {
+            Some(cosigner) => Some(cosigner.release().await?),
+            None => None,
+        };
         let (statement, bunker) = holder.release()?;
-        if cosigner.statement != statement.id {
+        if cosigner.as_ref().is_some_and(|released| released.statement != statement.id) {
             return Err(Problem::new(409, "no_export", "The holders know of different exports. Ask for a new one."));
         }
-        Ok(ReleaseReply { statement, packages: SharePackages { bunker, cosigner: cosigner.package } })
+        let cosigner = cosigner.map(|released| released.package);
+        Ok(ReleaseReply { statement, packages: ReleasedPackages { bunker, cosigner } })
     }
 
     /// Forgets what can't come again, and answers the apps whose owners did not.
@@ -262,13 +264,4 @@ impl Bunker {
             Custody::Device => Ok(None),
         }
     }
-}
-
-/// Where a device holds a share, it and the recovery kit make the whole key without any server.
-fn leaves_on_the_device() -> Problem {
-    Problem::new(
-        409,
-        "custody_unsupported",
-        "This server holds one share of this key. Your device's share and your recovery kit make the key: use those.",
-    )
 }

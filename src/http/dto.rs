@@ -28,7 +28,7 @@ pub use connections::{
     ConnectionView, CreateConnectionReply, CreateConnectionRequest, RevokeConnectionRequest, StatementDelivery,
     StatementReply,
 };
-pub use export::{ExportState, ExportView, OwnerStatement, ReleaseReply, ReleaseRequest};
+pub use export::{ExportState, ExportView, OwnerStatement, ReleaseReply, ReleaseRequest, ReleasedPackages};
 pub use keys::{
     CreateKeyReply, CreateKeyRequest, GroupDescription, HolderEntry, HolderList, KeyDetail, KeyList, KeyView,
     ProvisionReply, ProvisionRequest, SharePackages, SharesOrigin,

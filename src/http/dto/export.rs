@@ -4,7 +4,6 @@ use bunker_core::event::Event;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::keys::SharePackages;
 use super::schema::SignedEventSchema;
 
 /// `POST /keys/{group}/export`, `DELETE /keys/{group}/export` and `DELETE /keys/{group}`
@@ -52,5 +51,16 @@ pub struct ReleaseReply {
     #[schema(value_type = SignedEventSchema)]
     pub statement: Event,
     /// HPKE packages, purpose `passport/v1/export`, associated data: statement id, then the index as u16 big-endian.
-    pub packages: SharePackages,
+    pub packages: ReleasedPackages,
+}
+
+/// The shares of the holders on the server.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+pub struct ReleasedPackages {
+    /// The bunker's, base64.
+    #[serde(rename = "1")]
+    pub bunker: String,
+    /// The cosigner's, base64; none in device custody, where the kit has the other share.
+    #[serde(rename = "2", skip_serializing_if = "Option::is_none")]
+    pub cosigner: Option<String>,
 }
