@@ -110,6 +110,13 @@ impl Home {
         Ok(names)
     }
 
+    /// As [`Home::hold`], but waits while another process holds it.
+    pub(crate) fn turn(&self, name: &str) -> Result<File, Failure> {
+        let path = self.path(name);
+        let held = File::open(&path).and_then(|file| file.lock().map(|()| file));
+        held.map_err(|error| failed("lock", &path, &error))
+    }
+
     /// Holds a file against other processes of this program until what is given is dropped; `None` when another one
     /// holds it.
     pub(crate) fn hold(&self, name: &str) -> Result<Option<File>, Failure> {

@@ -10,6 +10,7 @@ mod args;
 mod calendar;
 mod ceremony;
 mod commands;
+mod contribution;
 mod failure;
 mod home;
 mod identity;
@@ -21,6 +22,8 @@ mod prompt;
 mod saying;
 mod server;
 mod session;
+mod shares;
+mod store;
 mod wire;
 
 use std::process::ExitCode;

@@ -13,10 +13,19 @@ pub(crate) const DEVICE: &str = match std::env::consts::OS.as_bytes() {
 };
 
 /// Unix seconds.
-#[allow(clippy::disallowed_methods)] // The one place that reads the clock.
 pub(crate) fn now_s() -> u64 {
+    since_1970().as_secs()
+}
+
+/// Unix milliseconds.
+pub(crate) fn now_ms() -> u64 {
+    u64::try_from(since_1970().as_millis()).unwrap_or(u64::MAX)
+}
+
+#[allow(clippy::disallowed_methods)] // The one place that reads the clock.
+fn since_1970() -> Duration {
     // A clock before 1970 gives 0: every token is then taken as fresh and the server decides.
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }
 
 /// The operating system's generator.

@@ -135,6 +135,15 @@ impl Session {
         }
     }
 
+    /// As [`Session::send`], where nothing has to be said.
+    pub(crate) fn order<T: DeserializeOwned>(&mut self, path: &str) -> Result<T, Failure> {
+        let mut attempt = || self.authorised(|server, token| server.ask(&Call::new(Method::Post, path).token(token)));
+        match attempt() {
+            Err(failure) if failure.is_outcome_unknown() => attempt(),
+            outcome => outcome,
+        }
+    }
+
     /// As [`Session::send`], for what must not be sent twice.
     pub(crate) fn send_once<B: Serialize, T: DeserializeOwned>(
         &mut self,

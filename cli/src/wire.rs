@@ -5,6 +5,7 @@ use bunker_core::{
     audit::{AuditHead, AuditRecord},
     event::{Event, Template},
     grant::ConnectionId,
+    joint::ContributionReply,
     keys::{EventId, PublicKey},
     nip46::ClientMetadata,
     policy::{Permission, Policy},
@@ -402,10 +403,48 @@ pub(crate) struct RequestView {
     pub(crate) plaintext: Option<String>,
     /// What is to be decrypted.
     pub(crate) ciphertext: Option<String>,
+    /// What it waits for, in this order.
+    pub(crate) waits_for: Vec<Awaited>,
     /// Unix seconds.
     pub(crate) held_at: u64,
     /// Unix seconds.
     pub(crate) expires_at: u64,
+}
+
+impl RequestView {
+    /// Whether the owner's device has to contribute, too.
+    pub(crate) fn needs_device(&self) -> bool {
+        self.waits_for.contains(&Awaited::Device)
+    }
+
+    /// Whether its rules allow it, so that it waits for nothing but the owner's device.
+    pub(crate) fn is_allowed(&self) -> bool {
+        self.waits_for == [Awaited::Device]
+    }
+}
+
+/// What a waiting request waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Awaited {
+    /// The owner's word.
+    Approval,
+    /// A contribution of the owner's device, which holds a share.
+    Device,
+}
+
+/// `POST /keys/{group}/requests/{request}/contribution`
+#[derive(Serialize)]
+pub(crate) struct ContributeRequest<'a> {
+    /// The device's part.
+    pub(crate) reply: &'a ContributionReply,
+}
+
+/// Answer to `POST /keys/{group}/requests/{request}/contribution`
+#[derive(Deserialize)]
+pub(crate) struct ContributeReply {
+    /// The request, which the app has its answer to now.
+    pub(crate) request: EventId,
 }
 
 /// Answer to `POST /keys/{group}/requests/{request}/approve` and `…/deny`

@@ -6,6 +6,7 @@
 
 use bunker_core::{
     event::{Template, VerifiedEvent},
+    grant::{Connection, ConnectionId},
     joint::{self, ContributionReply, ContributionRequest},
     keys::{EventId, PublicKey},
     session::{DeviceHolder, DeviceMemory, DeviceRefused, Evidence, Operation},
@@ -28,6 +29,10 @@ pub struct Offer {
 pub struct ShownRequest {
     /// The app's request event.
     pub request: EventId,
+    /// The connection that it came by. What the device remembers is looked up by it.
+    pub connection: ConnectionId,
+    /// The person's name for the app.
+    pub label: String,
     /// The method's name.
     pub method: String,
     /// What is to be signed.
@@ -80,6 +85,11 @@ pub fn contribute<R: RngCore + CryptoRng>(
     let device = DeviceHolder { public: share.group(), holder: share.index(), owner, memory };
     let judgement =
         device.judge(&offer.evidence, &event, &call.conversation, now_ms).map_err(|error| refused(&error))?;
+    let connection = Connection::restore(offer.evidence.connection.clone(), owner, &share.group().group)
+        .map_err(|error| misled(&error.to_string()))?;
+    if connection.grant().connection != shown.connection || connection.terms().label != shown.label {
+        return Err(misled("it is of another app than you were shown"));
+    }
     if !shown.is(&judgement.operation) {
         return Err(misled("the app asked for something else than you were shown"));
     }

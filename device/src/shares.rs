@@ -37,7 +37,7 @@ impl SealedShares {
     pub fn seal<R: RngCore + CryptoRng>(outcome: &Outcome, owner: &OwnerKey, rng: &mut R) -> Result<Self, Failure> {
         let key = key(owner);
         let mut shares = Vec::new();
-        for share in outcome.shares.iter().filter(|share| !is_recovery(&outcome.public, share.index())) {
+        for share in to_keep(outcome) {
             let (label, secret) = (label(&outcome.public, share.index()), share.expose_signing_share());
             let sealed = SealedBytes::seal(&key, &label, secret.expose_secret(), rng).map_err(unsealable)?;
             shares.push(SealedIndex { index: share.index(), sealed });
@@ -95,14 +95,26 @@ impl SealedShares {
         self.shares.iter().map(open).collect()
     }
 
+    /// Whether this opens to just what came out of a ceremony and is to be kept: to be asked of what was read back.
+    #[must_use]
+    pub fn opens_to(&self, outcome: &Outcome, owner: &OwnerKey) -> bool {
+        let is_same = |(kept, made): (&KeyShare, &KeyShare)| {
+            kept.index() == made.index() && kept.expose_signing_share().ct_eq(&made.expose_signing_share())
+        };
+        self.public == outcome.public
+            && self.shares.len() == to_keep(outcome).count()
+            && self.open(owner).is_ok_and(|kept| kept.iter().zip(to_keep(outcome)).all(is_same))
+    }
+
     /// The share with which this device contributes.
     pub fn open_one(&self, owner: &OwnerKey) -> Result<KeyShare, Failure> {
         self.open(owner)?.into_iter().next().ok_or_else(damaged)
     }
 }
 
-fn is_recovery(public: &GroupPublic, index: HolderIndex) -> bool {
-    public.holders.iter().any(|holder| holder.index == index && holder.role == HolderRole::Recovery)
+/// All but what goes into a recovery kit.
+fn to_keep(outcome: &Outcome) -> impl Iterator<Item = &KeyShare> {
+    outcome.shares.iter().filter(|share| share.role() != HolderRole::Recovery)
 }
 
 /// Sealing derives a key of its own from this one (HKDF-SHA256), so that the owner key itself encrypts nothing.

@@ -1,31 +1,30 @@
-//! What this device keeps of ceremonies among people, sealed under the owner key: until the end the seed with which
-//! it comes back (`ceremonies/<group>.json`), and for good the share that came out (`shares/<group>.json`).
+//! What this device keeps of ceremonies among people until their end, sealed under the owner key: the seed with which
+//! it comes back (`ceremonies/<group>.json`).
 //!
 //! Files are named by the group, whose id is drawn here: that of a ceremony is known only once the server has taken
 //! what depends on the seed. A seed is kept with what the person agreed to, so that a server that shows other
 //! participants to one who comes back is found out.
 
-use std::{fs::File, path::PathBuf};
+use std::fs::File;
 
-use bunker_core::{keys::PublicKey, nip19};
+use bunker_core::keys::PublicKey;
 use frost_wasm_core::{
     ceremony::CeremonyId,
-    group::{GroupError, GroupId, GroupPublic, HolderIndex},
+    group::{GroupError, GroupId, HolderIndex},
     sealed::{Dek, Label, SealError, SealedBytes},
     secret::Secret32,
-    share::KeyShare,
 };
-use passport_device::{
-    ceremony::{CeremonyView, Outcome},
-    owner::OwnerKey,
+use passport_device::{ceremony::CeremonyView, owner::OwnerKey};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    failure::Failure,
+    home::Home,
+    platform,
+    store::{VERSION, name, read, written},
 };
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use crate::{failure::Failure, home::Home, platform};
-
-const VERSION: u32 = 1;
 const SEED: &str = "ceremony-seed";
-const SHARE: &str = "ceremony-share";
 
 /// What a person agreed to take part in.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -141,123 +140,6 @@ impl KeptSeed {
     }
 }
 
-/// The shares that came out of ceremonies.
-#[derive(Debug)]
-pub(crate) struct Shares(Home);
-
-#[derive(Serialize, Deserialize)]
-struct ShareFile {
-    v: u32,
-    ceremony: CeremonyId,
-    public: GroupPublic,
-    shares: Vec<SealedIndex>,
-}
-
-#[derive(Serialize, Deserialize)]
-struct SealedIndex {
-    index: HolderIndex,
-    sealed: SealedBytes,
-}
-
-/// A key that people share, as far as it is no secret.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub(crate) struct SharedKey {
-    /// The ceremony that made it.
-    pub(crate) operation_id: CeremonyId,
-    /// Its group.
-    pub(crate) group: GroupId,
-    /// The Nostr key.
-    pub(crate) pubkey: PublicKey,
-    /// The Nostr key as NIP-19 text.
-    pub(crate) npub: String,
-    /// How many sign together.
-    pub(crate) threshold: u16,
-    /// How many have a share.
-    pub(crate) holders: usize,
-    /// The number of this device's share.
-    pub(crate) index: HolderIndex,
-    /// Where that is.
-    pub(crate) share: PathBuf,
-}
-
-impl Shares {
-    /// Those in this device's folder.
-    pub(crate) fn of(home: &Home) -> Self {
-        Self(home.inside("shares"))
-    }
-
-    /// Keeps what came out, and proves that it opens. What is there already is left alone.
-    pub(crate) fn keep(&self, outcome: &Outcome, owner: &OwnerKey) -> Result<SharedKey, Failure> {
-        let seal = |share: &KeyShare| {
-            let (label, secret) = (share_label(&outcome.public, share.index()), share.expose_signing_share());
-            let sealed = SealedBytes::seal(&key(owner), &label, secret.expose_secret(), &mut platform::rng());
-            Ok(SealedIndex { index: share.index(), sealed: sealed.map_err(unsealable)? })
-        };
-        let shares = outcome.shares.iter().map(seal).collect::<Result<_, Failure>>()?;
-        let file = ShareFile { v: VERSION, ceremony: outcome.ceremony, public: outcome.public.clone(), shares };
-        let name = name(&outcome.public.group);
-        self.0.create(&name, &written(&file)?)?;
-        let kept: Option<ShareFile> = read(&self.0, &name).ok().flatten();
-        match kept.filter(|kept| kept.opens_to(outcome, owner)) {
-            Some(kept) => self.shown(&kept),
-            None => Err(Failure::stopped(
-                "share_not_kept",
-                format!(
-                    "{} does not read back as the share that came out: another file was there already, or the disk is \
-                     full or broken. Move it away and come back: passport ceremony join {}",
-                    self.0.path(&name).display(),
-                    outcome.ceremony
-                ),
-            )),
-        }
-    }
-
-    /// The key of a group, if this device has a share of it.
-    pub(crate) fn find(&self, group: &GroupId) -> Result<Option<SharedKey>, Failure> {
-        self.read(&name(group))
-    }
-
-    /// All of them.
-    pub(crate) fn all(&self) -> Result<Vec<SharedKey>, Failure> {
-        let is_share = |name: &String| name.ends_with(".json") && !name.starts_with('.');
-        let names = self.0.names()?.into_iter().filter(is_share);
-        names.filter_map(|name| self.read(&name).transpose()).collect()
-    }
-
-    fn read(&self, name: &str) -> Result<Option<SharedKey>, Failure> {
-        read(&self.0, name)?.map(|file| self.shown(&file)).transpose()
-    }
-
-    fn shown(&self, file: &ShareFile) -> Result<SharedKey, Failure> {
-        let ShareFile { ceremony, public, shares, .. } = file;
-        let share = self.0.path(&name(&public.group));
-        let pubkey = PublicKey::from_bytes(*public.pubkey.as_bytes());
-        let first = shares.first().ok_or_else(|| damaged(&share))?;
-        Ok(SharedKey {
-            operation_id: *ceremony,
-            group: public.group,
-            pubkey,
-            npub: nip19::encode_npub(&pubkey),
-            threshold: public.threshold,
-            holders: public.holders.len(),
-            index: first.index,
-            share,
-        })
-    }
-}
-
-impl ShareFile {
-    fn opens_to(&self, outcome: &Outcome, owner: &OwnerKey) -> bool {
-        let is_same = |(kept, made): (&SealedIndex, &KeyShare)| {
-            let opened = kept.sealed.open(&key(owner), &share_label(&self.public, kept.index));
-            opened.ok().and_then(|it| it.into_fixed()).is_some_and(|it| it.ct_eq(&made.expose_signing_share()))
-        };
-        self.public == outcome.public
-            && self.shares.len() == outcome.shares.len()
-            && self.shares.iter().zip(&outcome.shares).all(is_same)
-    }
-}
-
 /// Sealing derives a key of its own from this one (HKDF-SHA256), so that the owner key itself encrypts nothing.
 fn key(owner: &OwnerKey) -> Dek {
     Dek::from_secret(owner.expose_secret())
@@ -267,45 +149,6 @@ fn seed_label(group: GroupId) -> Result<Label<'static>, Failure> {
     // A seed is of no holder yet.
     let holder = HolderIndex::new(1).map_err(|error: GroupError| unsealable(error.into()))?;
     Ok(Label { group, holder, purpose: SEED, id: &[] })
-}
-
-fn share_label(public: &GroupPublic, holder: HolderIndex) -> Label<'static> {
-    Label { group: public.group, holder, purpose: SHARE, id: &[] }
-}
-
-fn name(group: &GroupId) -> String {
-    format!("{group}.json")
-}
-
-fn written<T: Serialize>(file: &T) -> Result<Vec<u8>, Failure> {
-    serde_json::to_vec_pretty(file).map_err(|_| Failure::stopped("internal", "The file could not be written."))
-}
-
-fn read<T: DeserializeOwned>(home: &Home, name: &str) -> Result<Option<T>, Failure> {
-    #[derive(Deserialize)]
-    struct Header {
-        v: u32,
-    }
-    let Some(bytes) = home.read(name)? else { return Ok(None) };
-    let path = home.path(name);
-    match serde_json::from_slice(&bytes) {
-        Ok(Header { v: VERSION }) => serde_json::from_slice(&bytes).map(Some).map_err(|_| damaged(&path)),
-        Ok(Header { v }) => Err(Failure::stopped(
-            "file_version_unknown",
-            format!(
-                "{} has version {v}, and this client knows {VERSION}. Use the client that wrote it.",
-                path.display()
-            ),
-        )),
-        Err(_) => Err(damaged(&path)),
-    }
-}
-
-fn damaged(path: &std::path::Path) -> Failure {
-    Failure::stopped(
-        "file_damaged",
-        format!("{} is not what this client wrote. Put back a copy of it, or move it away.", path.display()),
-    )
 }
 
 fn unsealable(error: SealError) -> Failure {
@@ -323,19 +166,8 @@ fn attended() -> Failure {
 mod tests {
     use std::fs;
 
-    use frost_wasm_core::{frost::keygen, group::HolderRole};
-
     use super::*;
     use crate::ceremony::tests::{person, view};
-
-    fn outcome() -> Outcome {
-        let mut rng = platform::rng();
-        let holders = [1, 2].map(|index| (HolderIndex::new(index).unwrap(), HolderRole::Device));
-        let group = GroupId::from_bytes([2; 16]);
-        let secret = Secret32::from_bytes([7; 32]);
-        let (public, mut shares) = keygen::split(secret, group, &holders, 2, &mut rng).unwrap();
-        Outcome { ceremony: CeremonyId::from_bytes([1; 16]), public, shares: shares.split_off(1) }
-    }
 
     #[test]
     fn a_seed_is_kept_once_opens_for_its_owner_and_is_forgotten() {
@@ -385,30 +217,5 @@ mod tests {
         let mut with_server = good;
         with_server.participants[0].owner = None;
         assert_eq!(agreed.check(&with_server).unwrap_err().code(), "ceremony_unsupported");
-    }
-
-    #[test]
-    fn a_share_is_kept_sealed_read_back_and_never_written_over() {
-        let folder = tempfile::tempdir().unwrap();
-        let shares = Shares::of(&Home::at(folder.path()));
-        let (owner, made) = (OwnerKey::fresh(&mut platform::rng()), outcome());
-        assert_eq!(shares.all().unwrap(), []);
-        let key = shares.keep(&made, &owner).unwrap();
-        assert_eq!((key.index.get(), key.threshold, key.holders), (2, 2, 2));
-        let bytes = fs::read_to_string(&key.share).unwrap();
-        assert!(!bytes.contains(made.shares[0].expose_signing_share().to_hex().expose_secret()));
-
-        // Whoever was killed before the seed was removed keeps the same again.
-        assert_eq!(shares.keep(&made, &owner).unwrap(), key);
-        assert_eq!(shares.all().unwrap(), std::slice::from_ref(&key));
-        assert_eq!(shares.find(&key.group).unwrap(), Some(key.clone()));
-        // The same group, but another key.
-        assert_eq!(shares.keep(&outcome(), &owner).unwrap_err().code(), "share_not_kept");
-        assert_eq!(fs::read_to_string(&key.share).unwrap(), bytes);
-        fs::write(&key.share, &bytes[..bytes.len() / 2]).unwrap();
-        assert_eq!(shares.keep(&made, &owner).unwrap_err().code(), "share_not_kept");
-        assert_eq!(shares.find(&key.group).unwrap_err().code(), "file_damaged");
-        fs::write(&key.share, bytes.replacen("\"v\": 1", "\"v\": 2", 1)).unwrap();
-        assert_eq!(shares.all().unwrap_err().code(), "file_version_unknown");
     }
 }

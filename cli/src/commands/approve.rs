@@ -10,6 +10,7 @@ use passport_device::owner::OwnerKey;
 use super::requests::{self, Waiting};
 use crate::{
     calendar::Lifetime,
+    contribution::DeviceShare,
     failure::Failure,
     identity::KeyName,
     output::{Output, plain},
@@ -20,10 +21,13 @@ use crate::{
     wire::{DecideReply, OwnerStatement},
 };
 
+const APPROVED: &str = "approved";
+
 /// Let a waiting request be carried out.
 ///
 /// What you approve is exactly what `passport requests` shows: each holder checks your signature against the request
-/// that it decrypted itself.
+/// that it decrypted itself. For a key in device custody, this device contributes with its share, once it has seen for
+/// itself that the app asked for what was shown and that your own rules and words let it.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -65,6 +69,9 @@ impl Approve {
             Some(lifetime) => Some(Remember { until: Some(lifetime.end_s(platform::now_s())) }),
             None => self.always.then_some(Remember { until: None }),
         };
+        if remember.is_some() && waiting.request.is_allowed() {
+            output.note("The app's rules allow this already: there is nothing to remember.");
+        }
         let reply = decide(&mut session, &owner, &waiting, Decision::Approve { remember })?;
         output.result(&reply, || format!("Approved for {}.", plain(&waiting.request.label)))
     }
@@ -94,7 +101,7 @@ pub(crate) enum Decision {
     Deny,
 }
 
-/// Signs and sends a decision.
+/// Carries out a decision.
 pub(crate) fn decide(
     session: &mut Session,
     owner: &OwnerKey,
@@ -103,15 +110,39 @@ pub(crate) fn decide(
 ) -> Result<DecideReply, Failure> {
     let it = &waiting.request;
     let (connection, request) = (it.connection, it.request);
-    let (verb, word, status) = match decision {
+    match decision {
         Decision::Approve { remember } => {
-            let approval = Approval { connection, request, method: it.method, kind: it.kind, remember };
-            (Verb::Approve(approval), "approve", "approved")
+            // Before a word is said that this device can't follow up.
+            let device =
+                it.needs_device().then(|| DeviceShare::open(session.home(), &waiting.key, owner)).transpose()?;
+            let approved = if it.is_allowed() {
+                DecideReply { request, status: APPROVED.into() }
+            } else {
+                let approval = Approval { connection, request, method: it.method, kind: it.kind, remember };
+                say_decision(session, owner, waiting, &Verb::Approve(approval), ("approve", APPROVED))?
+            };
+            if let Some(device) = device {
+                device.contribute(session, owner, it)?;
+            }
+            Ok(approved)
         }
-        Decision::Deny => (Verb::Deny { connection, request }, "deny", "denied"),
-    };
+        Decision::Deny => {
+            say_decision(session, owner, waiting, &Verb::Deny { connection, request }, ("deny", "denied"))
+        }
+    }
+}
+
+/// Signs and sends the owner's word.
+fn say_decision(
+    session: &mut Session,
+    owner: &OwnerKey,
+    waiting: &Waiting,
+    verb: &Verb,
+    (word, status): (&str, &str),
+) -> Result<DecideReply, Failure> {
+    let request = waiting.request.request;
     let path = format!("/keys/{}/requests/{request}/{word}", waiting.key.group);
-    let reply: DecideReply = say(session, &waiting.key, owner, &verb, |session, statement| {
+    let reply: DecideReply = say(session, &waiting.key, owner, verb, |session, statement| {
         session.send(Method::Post, &path, &OwnerStatement { statement })
     })?;
     if reply.request == request && reply.status == status {

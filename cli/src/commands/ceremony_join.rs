@@ -12,12 +12,13 @@ use super::ceremony_list::{self, SharedKeyLine};
 use crate::{
     ceremony::{
         self,
-        kept::{Agreed, KeptSeed, Seeds, SharedKey, Shares},
+        kept::{Agreed, KeptSeed, Seeds},
     },
     failure::Failure,
     output::{self, Output, plain},
     platform, prompt,
     session::{self, Session},
+    shares::{SharedKey, Shares},
 };
 
 /// Take part in making a key together, or come back to it.
@@ -110,7 +111,8 @@ pub(super) fn finish(
             return Err(failure);
         }
     };
-    let key = Shares::of(session.home()).keep(&outcome, owner)?;
+    let again = format!("passport ceremony join {}", outcome.ceremony);
+    let key = Shares::of(session.home()).keep(&outcome, owner, &again)?;
     seeds.forget(&group)?;
     drop(held);
     show(&key, output)

@@ -12,13 +12,11 @@ use passport_device::ceremony::CeremonyView;
 use serde::Serialize;
 
 use crate::{
-    ceremony::{
-        self, BEHIND_ALL,
-        kept::{SharedKey, Shares},
-    },
+    ceremony::{self, BEHIND_ALL},
     failure::Failure,
     output::Output,
     session::{self, Session},
+    shares::{SharedKey, Shares},
     wire::{CeremonyEntry, CeremonyList},
 };
 
@@ -63,7 +61,7 @@ impl List {
         let mut session = Session::resume()?;
         let own = session.owner_pubkey().ok_or_else(session::not_signed_in)?;
         let views = views(&mut session)?;
-        let shares = Shares::of(session.home()).all()?;
+        let shares = Shares::of(session.home()).among_people()?;
         let ceremonies = views.iter().map(Ceremony::of).collect();
         let listed = Listed { owner_pubkey: own, ceremonies, shares: &shares };
         output.result(&listed, || {

@@ -1,24 +1,29 @@
 //! `passport export`: leaving with the whole key.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use bunker_core::{event::Event, statement::Verb};
 use clap::{ArgGroup, Args, Subcommand};
-use frost_wasm_core::login::LoginKeys;
-use passport_device::export;
+use frost_wasm_core::{
+    group::{GroupPublic, HolderRole},
+    login::LoginKeys,
+};
+use passport_device::export::{self, Exported};
 use serde::Serialize;
 use zeroize::Zeroizing;
 
 use crate::{
     calendar::Moment,
     failure::Failure,
-    home,
+    home::{self, Home},
     identity::{self, KeyName},
+    kit,
     output::Output,
-    platform,
+    platform, prompt,
     saying::say_signed,
     server::Method,
     session::Session,
+    shares::Shares,
     wire::{ExportState, ExportView, KeyView, OwnerStatement, ReleaseReply, ReleaseRequest},
 };
 
@@ -26,6 +31,9 @@ use crate::{
 ///
 /// You ask, you wait, and then the holders hand their shares to this device, where they come together. The delay is
 /// there so that you notice, and can cancel, when somebody else asks in your name.
+///
+/// A key in device custody comes together out of this device's share and the recovery kit, at once and without any
+/// server: `passport export finish --kit FILE`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Export {
     Begin(Begin),
@@ -59,7 +67,10 @@ pub(crate) struct Cancel {
 ///
 /// Whoever reads the nsec is you from then on, everywhere and for ever.
 #[derive(Debug, Args)]
-#[command(group = ArgGroup::new("where").args(["out", "reveal"]).required(true))]
+#[command(group = ArgGroup::new("where").args(["out", "reveal"]).required(true), after_help = "\
+Examples:
+  passport export finish --out nsec.txt
+  passport export finish --out nsec.txt --kit npub1sn0wdenkuka.kit.json    in device custody, without the server")]
 pub(crate) struct Finish {
     /// Write the nsec into a new file that only you can read
     #[arg(long, value_name = "FILE")]
@@ -67,6 +78,9 @@ pub(crate) struct Finish {
     /// Print the nsec
     #[arg(long)]
     reveal: bool,
+    /// For a key in device custody: its recovery kit, which says which key is meant
+    #[arg(long, value_name = "FILE", conflicts_with = "key")]
+    kit: Option<PathBuf>,
     #[command(flatten)]
     key: KeyName,
 }
@@ -96,6 +110,7 @@ impl Begin {
     fn run(self, output: &Output) -> Result<(), Failure> {
         let mut session = Session::resume()?;
         let key = self.key.one(&mut session)?;
+        on_the_server(&identity::detail(&mut session, &key)?.public)?;
         let unlocked = session.unlock()?;
         let path = path(&key);
         let sign = |seq| {
@@ -138,17 +153,10 @@ impl Cancel {
 
 impl Finish {
     fn run(self, output: &Output) -> Result<(), Failure> {
-        let mut session = Session::resume()?;
-        let key = self.key.one(&mut session)?;
-        let public = identity::detail(&mut session, &key)?.public;
-        let unlocked = session.unlock()?;
-        let path = format!("{}/release", path(&key));
-        let reply: ReleaseReply =
-            session.sensitive(&unlocked.keys, |session| session.send(Method::Post, &path, &ReleaseRequest {}))?;
-        let exported = export::finish(&unlocked.owner, &key.group, &reply.statement, &public, &reply.packages)?;
-        if exported.npub != key.npub {
-            return Err(Failure::stopped("key_changed", "The shares are those of another key. Nothing was written."));
-        }
+        let exported = match &self.kit {
+            Some(kit) => with_kit(kit)?,
+            None => self.released()?,
+        };
         let nsec = exported.nsec.expose_secret();
         if let Some(file) = &self.out {
             let line = Zeroizing::new(format!("{nsec}\n"));
@@ -167,6 +175,55 @@ impl Finish {
             None => nsec.to_owned(),
         })
     }
+
+    /// Out of the shares that the server's holders release.
+    fn released(&self) -> Result<Exported, Failure> {
+        let mut session = Session::resume()?;
+        let key = self.key.one(&mut session)?;
+        let public = identity::detail(&mut session, &key)?.public;
+        on_the_server(&public)?;
+        let unlocked = session.unlock()?;
+        let path = format!("{}/release", path(&key));
+        let reply: ReleaseReply =
+            session.sensitive(&unlocked.keys, |session| session.send(Method::Post, &path, &ReleaseRequest {}))?;
+        let exported = export::finish(&unlocked.owner, &key.group, &reply.statement, &public, &reply.packages)?;
+        if exported.npub == key.npub {
+            Ok(exported)
+        } else {
+            Err(Failure::stopped("key_changed", "The shares are those of another key. Nothing was written."))
+        }
+    }
+}
+
+/// Out of this device's share and the recovery kit. Neither a server nor a sign-in is needed: the kit has the owner key.
+fn with_kit(path: &Path) -> Result<Exported, Failure> {
+    let kit = kit::read(path)?;
+    let sealed = Shares::of(&Home::find()?).sealed(&kit.group())?.ok_or_else(|| {
+        Failure::stopped(
+            "share_not_here",
+            format!(
+                "This device has no share of {}. In device custody, use the kit on the device that made the key; in                  hosted custody, leave without it: passport export begin",
+                kit.npub()
+            ),
+        )
+    })?;
+    let passphrase = prompt::KIT_PASSPHRASE.ask(&kit.npub())?;
+    let opened = kit.open(&kit.stretch(passphrase.expose_secret())?)?;
+    opened.check(&opened.owner.public_key(), &sealed.group())?;
+    let share = sealed.open_one(&opened.owner)?;
+    Ok(export::with_kit(share, opened)?)
+}
+
+/// Refuses to ask the server for what it does not have.
+fn on_the_server(public: &GroupPublic) -> Result<(), Failure> {
+    if public.holders.iter().all(|holder| holder.role != HolderRole::Device) {
+        return Ok(());
+    }
+    Err(Failure::stopped(
+        "kit_needed",
+        "The server has but one share of this key, and there is nothing to wait for: the key comes together out of this \
+         device's share and the recovery kit. Use: passport export finish --kit FILE --out FILE",
+    ))
 }
 
 fn sensitively<T>(

@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::{
     connect,
-    key_create::{self, NewKey},
+    key_create::{self, Custody, NewKey},
     register,
 };
 use crate::{
@@ -88,7 +88,10 @@ impl Quickstart {
         }
         let key = match imported {
             Some(secret) => NewKey::split(&session, secret, &owner)?,
-            None => NewKey::made(key_create::with_holders(&mut session, &owner, output)?, &owner)?,
+            None => {
+                let outcome = key_create::with_holders(&mut session, &owner, Custody::Hosted, output)?;
+                NewKey::made(&session, outcome, &owner)?
+            }
         };
         output.note("Writing the recovery kit …");
         let kit = folder.kit(&key.npub())?;

@@ -16,7 +16,9 @@ use crate::{
 /// Fewest characters of a request's id that name it.
 const ID_MIN_CHARS: usize = 6;
 
-/// Show the requests that wait for your approval.
+/// Show the requests that wait for you.
+///
+/// They wait for your approval, or, of a key in device custody, for a device with your share of it.
 #[derive(Debug, Args)]
 pub(crate) struct Requests {
     #[command(flatten)]
@@ -112,8 +114,19 @@ pub(crate) fn describe(it: &Waiting, now_s: u64) -> String {
         let length = ciphertext.chars().count();
         lines.push(format!("  cipher  {length} characters; only the app sees what is in them"));
     }
+    if request.needs_device() {
+        lines.push(format!("  waits   {}", awaited(request)));
+    }
     lines.push(format!("  ends    in {} s", request.expires_at.saturating_sub(now_s)));
     lines.join("\n")
+}
+
+fn awaited(request: &RequestView) -> &'static str {
+    if request.is_allowed() {
+        "for a device with your share; the app's rules allow it"
+    } else {
+        "for your approval, and for a device with your share"
+    }
 }
 
 fn words(request: &RequestView) -> String {
@@ -131,6 +144,7 @@ fn text(content: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wire::Awaited;
 
     fn waiting(id: &str, content: &str) -> Waiting {
         let key = serde_json::json!({
@@ -141,7 +155,7 @@ mod tests {
             "request": id.repeat(64 / id.len()), "connection": "02".repeat(16), "label": "Blog",
             "client": {"name": "Evil\u{1b}[2J"}, "method": "sign_event", "kind": 1, "peer": null,
             "template": {"kind": 1, "content": content, "tags": [["p", "x"]], "created_at": 7},
-            "plaintext": null, "ciphertext": null, "held_at": 1, "expires_at": 600,
+            "plaintext": null, "ciphertext": null, "waits_for": ["approval"], "held_at": 1, "expires_at": 600,
         });
         Waiting {
             npub: "npub1x".into(),
@@ -168,5 +182,20 @@ mod tests {
         assert!(shown.contains("first \n          second [2J"), "{shown}");
         assert!(shown.contains("p | x") && shown.contains("kind 1") && shown.contains("in 500 s"));
         assert!(!shown.contains('\u{1b}') && !shown.contains('\u{202e}'));
+        assert!(!shown.contains("waits"), "{shown}");
+    }
+
+    #[test]
+    fn what_a_request_waits_for_is_shown_where_a_device_is_needed() {
+        let shown = |waits_for: &[Awaited]| {
+            let mut it = waiting("ab", "one");
+            it.request.waits_for = waits_for.to_vec();
+            (it.request.is_allowed(), describe(&it, 100))
+        };
+        let (is_allowed, text) = shown(&[Awaited::Approval, Awaited::Device]);
+        assert!(!is_allowed && text.contains("for your approval, and for a device"), "{text}");
+        let (is_allowed, text) = shown(&[Awaited::Device]);
+        assert!(is_allowed && text.contains("rules allow it"), "{text}");
+        assert!(!shown(&[Awaited::Approval]).0 && !shown(&[]).0);
     }
 }

@@ -27,8 +27,20 @@ const HOUR_S: u64 = 60 * 60;
 ///
 /// Each request is shown in full, and you choose: once, always or for an hour for requests like it, deny, or skip and
 /// leave it waiting. Ends with Ctrl-C. Your password is asked for once, at the start.
+///
+/// A key in device custody needs this device for everything its apps do, also for what you allowed them when you
+/// connected them. With --auto that is done without asking, so that apps work while this command runs.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  passport watch                  decide about each request
+  passport watch --auto           let apps do what you allowed them, for keys in device custody")]
 pub(crate) struct Watch {
+    /// For keys in device custody: contribute to whatever an app's rules allow, without showing it or asking. This
+    /// device still judges each request by the rules that you signed. What needs your approval is shown and left
+    /// waiting, for `passport approve` or `passport deny`; nothing is asked here
+    #[arg(long)]
+    auto: bool,
     /// Answer what waits now, and end
     #[arg(long)]
     once: bool,
@@ -45,7 +57,7 @@ impl Watch {
         if !self.once {
             output.note("Waiting for requests. End with Ctrl-C.");
         }
-        let mut skipped = BTreeSet::new();
+        let mut left = BTreeSet::new();
         loop {
             let all = match requests::waiting(&mut session, &keys) {
                 // It may be back at the next look.
@@ -56,21 +68,35 @@ impl Watch {
                 all => all?,
             };
             for waiting in &all {
-                if skipped.contains(&waiting.request.request) {
+                let id = waiting.request.request;
+                if left.contains(&id) {
                     continue;
                 }
-                output.note(&requests::describe(waiting, platform::now_s()));
-                match asked()? {
+                let asked = match (self.auto, waiting.request.is_allowed()) {
+                    (true, true) => Asked::Decided(Decision::Approve { remember: None }),
+                    (true, false) => {
+                        output.note(&requests::describe(waiting, platform::now_s()));
+                        output.note(&format!("Answer with: passport approve {id}, or passport deny {id}"));
+                        Asked::Skip
+                    }
+                    (false, is_allowed) => {
+                        output.note(&requests::describe(waiting, platform::now_s()));
+                        asked(is_allowed)?
+                    }
+                };
+                match asked {
                     Asked::Decided(decision) => match decide(&mut session, &owner, waiting, decision) {
                         Ok(reply) => output.result(&reply, || said(waiting, &reply.status))?,
-                        // Settled elsewhere or run out meanwhile, or not now: it is shown again if it still waits.
-                        Err(failure) if failure.code() == "no_such_request" || failure.is_outcome_unknown() => {
+                        // It is shown again if it still waits.
+                        Err(failure) if is_passing(&failure) => output.failure(&failure),
+                        Err(failure) if is_about_one(&failure) => {
                             output.failure(&failure);
+                            left.insert(id);
                         }
                         Err(failure) => return Err(failure),
                     },
                     Asked::Skip => {
-                        skipped.insert(waiting.request.request);
+                        left.insert(id);
                     }
                     Asked::Over => return Ok(()),
                 }
@@ -89,7 +115,26 @@ enum Asked {
     Over,
 }
 
-fn asked() -> Result<Asked, Failure> {
+/// Settled elsewhere or run out meanwhile, other rules since it was listed, or not now.
+fn is_passing(failure: &Failure) -> bool {
+    failure.is_outcome_unknown() || matches!(failure.code(), "no_such_request" | "approval_needed" | "offer_gone")
+}
+
+/// Nothing comes of this request here, and others go on.
+fn is_about_one(failure: &Failure) -> bool {
+    matches!(failure.code(), "request_refused" | "request_misled" | "contribution_refused" | "share_not_here")
+}
+
+fn asked(is_allowed: bool) -> Result<Asked, Failure> {
+    if is_allowed {
+        output::question("  [y]es, [d]eny, [s]kip? ");
+        return Ok(match prompt::choice("yds")? {
+            Some('y') => Asked::Decided(Decision::Approve { remember: None }),
+            Some('d') => Asked::Decided(Decision::Deny),
+            Some(_) => Asked::Skip,
+            None => Asked::Over,
+        });
+    }
     output::question("  [o]nce, [a]lways, for an [h]our, [d]eny, [s]kip? ");
     let remembered = |until| Asked::Decided(Decision::Approve { remember: Some(Remember { until }) });
     Ok(match prompt::choice("oahds")? {

@@ -1,0 +1,172 @@
+//! This device's part in a request of a key in device custody: it judges what the server offers, remembers what it saw
+//! (`devices/<group>.json`), and contributes with its share.
+
+use bunker_core::{event::Template, grant::ConnectionId, joint::ContributionReply, session::DeviceMemory};
+use frost_wasm_core::{group::GroupId, share::KeyShare};
+use passport_device::{
+    contribution::{self, Offer, ShownRequest, ShownTemplate},
+    owner::OwnerKey,
+};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    failure::Failure,
+    home::Home,
+    platform,
+    server::Method,
+    session::Session,
+    shares::Shares,
+    store::{self, VERSION, name, written},
+    wire::{ContributeReply, ContributeRequest, KeyView, RequestView},
+};
+
+/// How many offers are taken before giving up: another device may take one at the same time, or the server restart.
+const OFFERS: u32 = 3;
+
+/// This device as a holder of a key.
+pub(crate) struct DeviceShare {
+    share: KeyShare,
+    shares: Shares,
+    memories: Memories,
+}
+
+/// What this device remembers of the apps that it contributed for.
+struct Memories(Home);
+
+#[derive(Default, Serialize, Deserialize)]
+struct MemoryFile {
+    v: u32,
+    connections: Vec<DeviceMemory>,
+}
+
+impl DeviceShare {
+    /// Opens this device's share of a key.
+    pub(crate) fn open(home: &Home, key: &KeyView, owner: &OwnerKey) -> Result<Self, Failure> {
+        let shares = Shares::of(home);
+        let sealed = shares.sealed(&key.group)?.ok_or_else(|| absent(&shares, key))?;
+        Ok(Self { share: sealed.open_one(owner)?, shares, memories: Memories(home.inside("devices")) })
+    }
+
+    /// Contributes to a request, if it is what was shown. The app has its answer then.
+    pub(crate) fn contribute(
+        &self,
+        session: &mut Session,
+        owner: &OwnerKey,
+        request: &RequestView,
+    ) -> Result<(), Failure> {
+        let path = format!("/keys/{}/requests/{}", self.share.group().group, request.request);
+        let mut taken = 1;
+        loop {
+            let offer = session.order(&format!("{path}/offer"))?;
+            let reply = self.answer(owner, request, &offer)?;
+            match session.send_once(Method::Post, &format!("{path}/contribution"), &ContributeRequest { reply: &reply })
+            {
+                Ok(ContributeReply { request: answered }) if answered == request.request => return Ok(()),
+                Ok(_) => {
+                    return Err(Failure::stopped(
+                        "not_decided",
+                        "The server answers about another request. See: passport requests",
+                    ));
+                }
+                Err(failure) if failure.code() == "offer_gone" && taken < OFFERS => taken += 1,
+                Err(failure) => return Err(failure),
+            }
+        }
+    }
+
+    /// Judges an offer. What is to be remembered of it is on the disk before there is an answer.
+    fn answer(&self, owner: &OwnerKey, request: &RequestView, offer: &Offer) -> Result<ContributionReply, Failure> {
+        let group = &self.share.group().group;
+        let _turn = self.shares.turn(group)?;
+        let memory = self.memories.find(group, &request.connection)?;
+        let (owner, now_ms, rng) = (owner.public_key(), platform::now_ms(), &mut platform::rng());
+        let made = contribution::contribute(&self.share, &owner, &shown(request), offer, memory.as_ref(), now_ms, rng)?;
+        self.memories.keep(group, made.memory)?;
+        Ok(made.reply)
+    }
+}
+
+impl Memories {
+    fn find(&self, group: &GroupId, connection: &ConnectionId) -> Result<Option<DeviceMemory>, Failure> {
+        Ok(self.read(group)?.connections.into_iter().find(|it| it.connection == *connection))
+    }
+
+    /// In the place of what was remembered of the connection before.
+    fn keep(&self, group: &GroupId, memory: DeviceMemory) -> Result<(), Failure> {
+        let before = self.read(group)?.connections;
+        if before.contains(&memory) {
+            return Ok(());
+        }
+        let others = before.into_iter().filter(|it| it.connection != memory.connection);
+        let file = MemoryFile { v: VERSION, connections: others.chain([memory]).collect() };
+        self.0.replace(&name(group), &written(&file)?)
+    }
+
+    fn read(&self, group: &GroupId) -> Result<MemoryFile, Failure> {
+        Ok(store::read(&self.0, &name(group))?.unwrap_or_default())
+    }
+}
+
+/// Just what the person sees.
+fn shown(request: &RequestView) -> ShownRequest {
+    let template = |it: &Template| ShownTemplate {
+        kind: it.kind,
+        content: it.content.clone(),
+        tags: it.tags.clone(),
+        created_at: it.created_at,
+    };
+    ShownRequest {
+        request: request.request,
+        connection: request.connection,
+        label: request.label.clone(),
+        method: request.method.name().to_owned(),
+        template: request.template.as_ref().map(template),
+        peer: request.peer,
+        plaintext: request.plaintext.clone(),
+        ciphertext: request.ciphertext.clone(),
+    }
+}
+
+fn absent(shares: &Shares, key: &KeyView) -> Failure {
+    Failure::stopped(
+        "share_not_here",
+        format!(
+            "This device has no share of {}, and the server can't act without one. Answer on the device that made the \
+             key; or copy its file shares/{} to {}. Without that device, the recovery kit alone does not sign.",
+            key.npub,
+            name(&key.group),
+            shares.path(&key.group).display(),
+        ),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use bunker_core::keys::PublicKey;
+
+    use super::*;
+
+    #[test]
+    fn one_thing_is_remembered_of_each_connection_and_a_damaged_memory_is_no_empty_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let home = Home::at(folder.path());
+        let (memories, group) = (Memories(home.inside("devices")), GroupId::from_bytes([1; 16]));
+        let memory = |connection, seq| DeviceMemory {
+            connection: ConnectionId::from_bytes([connection; 16]),
+            client: PublicKey::from_bytes([9; 32]),
+            seq,
+        };
+        let found = |connection| memories.find(&group, &ConnectionId::from_bytes([connection; 16]));
+        assert_eq!(found(1).unwrap(), None);
+        for kept in [memory(1, 0), memory(2, 5), memory(1, 7), memory(1, 7)] {
+            memories.keep(&group, kept).unwrap();
+            assert_eq!(found(*kept.connection.as_bytes().first().unwrap()).unwrap(), Some(kept));
+        }
+        assert_eq!(memories.read(&group).unwrap().connections, [memory(2, 5), memory(1, 7)]);
+        assert_eq!(memories.find(&GroupId::from_bytes([2; 16]), &memory(1, 7).connection).unwrap(), None);
+
+        std::fs::write(home.inside("devices").path(&name(&group)), "{}").unwrap();
+        assert_eq!(found(1).unwrap_err().code(), "file_damaged");
+        assert_eq!(memories.keep(&group, memory(1, 0)).unwrap_err().code(), "file_damaged");
+    }
+}
