@@ -2,17 +2,13 @@
  * What a sign-in costs the Worker: its time on workerd, and the memory that scrypt takes there. Run it after
  * `npm run build`: `node bench/logins.mjs`.
  */
-import { mkdirSync, mkdtempSync, openSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
-import { arch, cpus, platform, tmpdir } from "node:os";
-import { join } from "node:path";
+import { mkdirSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
+import { arch, cpus, platform } from "node:os";
 import { built } from "../scripts/setup/build.mjs";
-import { applyMigrations } from "../scripts/setup/d1.mjs";
-import { startDevServer } from "../scripts/setup/dev-server.mjs";
 import { inRoot } from "../scripts/setup/paths.mjs";
 import { say } from "../scripts/setup/process.mjs";
-import { ensureVars } from "../scripts/setup/vars.mjs";
 import { Device } from "../test/support/device.mjs";
-import { freePort } from "../test/support/server.mjs";
+import { withServer } from "./scratch-server.mjs";
 
 /** Sign-ins of each kind that are counted. */
 const TIMES = 40;
@@ -20,37 +16,19 @@ const TIMES = 40;
 const AT_ONCE = 8;
 const MIB = 1024 * 1024;
 
-const folder = mkdtempSync(join(tmpdir(), "passport-logins-"));
-const state = join(folder, "state");
-const envFile = join(folder, "secrets.env");
-await applyMigrations(process.execPath, state);
-ensureVars(envFile);
-const server = startDevServer({
-  node: process.execPath,
-  port: await freePort(),
-  worker: { entry: inRoot("bench", "metered", "entry.mjs"), wasmSha256: built("product").wasmSha256 },
-  state,
-  envFile,
-  output: openSync(join(folder, "server.log"), "a"),
-});
-try {
-  await server.ready();
-  report(await measure());
-} finally {
-  await server.stop();
-  rmSync(folder, { recursive: true, force: true });
-}
+const metered = { entry: inRoot("bench", "metered", "entry.mjs"), wasmSha256: built("product").wasmSha256 };
+report(await withServer(metered, measure));
 
-async function measure() {
+async function measure(server) {
   const memory = async () => Number((await fetch(`${server.url}/healthz`)).headers.get("x-wasm-memory-bytes"));
-  const before = { wasm: await memory(), rss: rss() };
+  const before = { wasm: await memory(), rss: rss(server) };
   const people = await Promise.all(Array.from({ length: 4 }, () => Device.signedIn(server)));
   const signIn = await timed((n) => expectStatus(people[n % people.length].signIn(), 200));
-  const one = { wasm: await memory(), rss: rss() };
+  const one = { wasm: await memory(), rss: rss(server) };
   const began = performance.now();
   await Promise.all(Array.from({ length: AT_ONCE }, (_, n) => people[n % people.length].signIn()));
   const together_ms = performance.now() - began;
-  return { before, one, after: { wasm: await memory(), rss: rss() }, signIn, together_ms };
+  return { before, one, after: { wasm: await memory(), rss: rss(server) }, signIn, together_ms };
 }
 
 async function timed(act) {
@@ -69,7 +47,7 @@ async function expectStatus(asked, status) {
 }
 
 /** The most memory that workerd ever had, and what it has now, in bytes. */
-function rss() {
+function rss(server) {
   for (const pid of readdirSync("/proc").filter((name) => /^\d+$/.test(name))) {
     try {
       const status = readFileSync(`/proc/${pid}/status`, "utf8");

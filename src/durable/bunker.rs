@@ -112,10 +112,7 @@ impl DurableObject for Bunker {
     }
 
     async fn websocket_close(&self, socket: WebSocket, code: usize, _: String, _: bool) -> worker::Result<()> {
-        // 1005, 1006 and 1015 report how a socket ended and may not be sent.
-        let code = u16::try_from(code).ok().filter(|code| !matches!(code, 1005 | 1006 | 1015));
-        // Fails when the client is gone already, which is what closing is for.
-        let _ = socket.close(code, None::<&str>);
+        sockets::close(&socket, code);
         Ok(())
     }
 

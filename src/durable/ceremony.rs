@@ -23,7 +23,9 @@ use frost_wasm_core::{
 };
 use futures_util::future::join_all;
 use serde::{Deserialize, Serialize};
-use worker::{DurableObject, Env, Method, Request, Response, State, durable_object};
+use worker::{
+    DurableObject, Env, Method, Request, Response, State, WebSocket, WebSocketIncomingMessage, durable_object,
+};
 
 use super::{
     problems::failed,
@@ -88,6 +90,20 @@ impl DurableObject for Ceremony {
             Some(CeremonyRoute::Ask) => self.asked(&mut request).await,
             None => Err(Problem::not_found("A ceremony has no such route.")),
         })
+    }
+
+    async fn websocket_message(&self, _: WebSocket, _: WebSocketIncomingMessage) -> worker::Result<()> {
+        Ok(()) // a participant speaks by POST
+    }
+
+    async fn websocket_close(&self, socket: WebSocket, code: usize, _: String, _: bool) -> worker::Result<()> {
+        sockets::close(&socket, code);
+        Ok(())
+    }
+
+    async fn websocket_error(&self, _: WebSocket, error: worker::Error) -> worker::Result<()> {
+        telemetry::failure("socket_failed", &error.to_string());
+        Ok(())
     }
 
     async fn alarm(&self) -> worker::Result<Response> {

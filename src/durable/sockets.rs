@@ -98,6 +98,14 @@ fn hints(mutations: &[Mutation]) -> Vec<String> {
     hints
 }
 
+/// Ends a socket that its client is ending.
+pub(super) fn close(socket: &WebSocket, code: usize) {
+    // 1005, 1006 and 1015 report how a socket ended and may not be sent.
+    let code = u16::try_from(code).ok().filter(|code| !matches!(code, 1005 | 1006 | 1015));
+    // Fails when the client is gone already, which is what closing is for.
+    let _ = socket.close(code, None::<&str>);
+}
+
 /// What a socket subscribes to.
 pub(super) fn subscriptions(socket: &WebSocket) -> Subscriptions {
     let kept: Option<String> = socket.deserialize_attachment().ok().flatten();

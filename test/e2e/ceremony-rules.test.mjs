@@ -1,5 +1,6 @@
 /** Ceremonies with the server's own holders, step by step: what is refused, and what an eviction between steps costs. */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { PagesSocket } from "../support/pages-socket.mjs";
 import { Participant } from "../support/participant.mjs";
 import { startServer } from "../support/server.mjs";
 
@@ -32,6 +33,24 @@ test("a key for device custody is made in eleven round trips", async () => {
   expect(await person.finish()).toBe(11);
   const { created, shares } = await person.create();
   expect([created.status, typeof shares]).toEqual([201, "string"]);
+});
+
+test("a participant hears over a socket when there is something to read, and nobody else opens one", async () => {
+  await person.start();
+  const path = `${person.path}/events`;
+  const socket = await PagesSocket.openAt(server, path, person.token);
+  const { next } = person.stand;
+  await person.step();
+  expect((await socket.hint("ceremony")).next).toBeGreaterThan(next);
+  socket.socket.send("a participant speaks by POST");
+  await person.step();
+  await socket.hint("ceremony");
+  const closed = new Promise((resolve) => socket.socket.once("close", resolve));
+  socket.socket.close(1000);
+  await closed;
+  await person.finish();
+  await expect(PagesSocket.openAt(server, path, stranger.token)).rejects.toMatchObject({ status: 404 });
+  await expect(PagesSocket.openAt(server, path, "none")).rejects.toMatchObject({ status: 401 });
 });
 
 describe("who may speak", () => {

@@ -23,63 +23,6 @@ beforeAll(async () => {
 });
 afterAll(() => browser?.close());
 
-/** A site, an empty profile, a person in it and an ear on it. */
-async function begin(options) {
-  const site = await startSite();
-  const profile = await newProfile(browser, options);
-  const wiretap = Wiretap.on(profile, site.tap);
-  const person = new Person(await profile.newPage(), site);
-  return { site, profile, wiretap, person, apps: [] };
-}
-
-async function end(world) {
-  await Promise.all((world?.apps ?? []).map((app) => app.close()));
-  await world?.profile?.close();
-  await world?.site?.stop();
-}
-
-async function connectApp(world, name, preset, options) {
-  const { url, connection } = await world.person.connect(name, preset, options);
-  const app = Object.assign(await App.connect(url), { url, connection });
-  world.apps.push(app);
-  return app;
-}
-
-const hexOf = (npub) => nip19.decode(npub).data;
-
-/** All that must not leave a page in one story. Only when its server has stopped. */
-function secretsOf({ site, person }) {
-  const kdfs = sent({ site }, "kdf");
-  expect(kdfs.length).toBeGreaterThan(0);
-  const keys = deploymentSecrets(join(site.server.folder, "secrets.env"));
-  const secrets = person.secrets();
-  for (const [n, kdf] of kdfs.entries()) {
-    const { root, blobKey } = passwordKeys(person.password, kdf);
-    secrets.push(Watched.key(`the stretched password (${n})`, root), Watched.key(`the owner blob's key (${n})`, blobKey));
-  }
-  for (const [className, kek] of [["Bunker", keys.HSM_SIMULATOR_BUNKER_KEK], ["Cosigner", keys.HSM_SIMULATOR_COSIGNER_KEK]]) {
-    for (const file of site.server.objectFiles(className)) {
-      const { share, transports } = openHolder(file, kek);
-      secrets.push(Watched.key(`the ${className}'s share`, share));
-      secrets.push(...transports.map((it) => Watched.key("a connection's transport key", it)));
-    }
-  }
-  const bunkers = site.server.objectFiles("Bunker").map((file) => openHolder(file, keys.HSM_SIMULATOR_BUNKER_KEK).share);
-  for (const { npub, kit } of person.identities) {
-    const { share, holder } = openKit(kit, person.passphrase);
-    const whole = bunkers.map((other) => wholeKey([[1, other], [holder, share]])).find((it) => getPublicKey(it) === hexOf(npub));
-    expect(whole, "the shares give the key").toBeDefined();
-    secrets.push(Watched.key(`the key of ${npub}`, whole));
-  }
-  return secrets;
-}
-
-/** What the browser sent under a name, each time. */
-function sent({ site }, name) {
-  const line = site.tap.sent().map((bytes) => bytes.toString("latin1")).join("\n");
-  return [...line.matchAll(new RegExp(`"${name}":("[^"]*"|\\{[^}]*\\})`, "g"))].map(([, value]) => JSON.parse(value));
-}
-
 describe("from an empty profile", () => {
   let world, identity, app, asking, approvals;
 

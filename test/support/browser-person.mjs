@@ -62,9 +62,9 @@ export class Person {
     await this.field("Password again").fill(this.password);
   }
 
-  /** Makes an identity, or brings one, and keeps its kit. @param {{label?: string, secret?: string, password?: string}} [options] */
-  async makeIdentity({ label = "Me", secret, password } = {}) {
-    await this.chooseKey({ label, secret, password });
+  /** Makes an identity, or brings one, and keeps its kit. @param {{label?: string, secret?: string, password?: string, custody?: string}} [options] */
+  async makeIdentity({ label = "Me", secret, password, custody } = {}) {
+    await this.chooseKey({ label, secret, password, custody });
     if (secret !== undefined) {
       await this.unlockIfAsked(this.heading("Is this you?"));
       await this.button("Yes, split it").click();
@@ -78,9 +78,10 @@ export class Person {
   }
 
   /** The first step of an identity. */
-  async chooseKey({ label = "Me", secret, password } = {}) {
+  async chooseKey({ label = "Me", secret, password, custody } = {}) {
     if (!this.page.url().endsWith("/identity/new")) await this.open("/identity/new");
     await this.field("Name").fill(label);
+    if (custody !== undefined) await this.page.getByRole("radio", { name: custody, exact: true }).check();
     if (secret !== undefined) {
       await this.page.getByText("Bring the one I have").click();
       await this.field("Secret key").fill(secret);

@@ -43,10 +43,15 @@ export function passwordKeys(password, kdf) {
 }
 
 /** The whole key that two shares give. @param {[number, Buffer][]} shares holder and share */
-export function wholeKey([[i, a], [j, b]]) {
-  const [x, y] = [BigInt(i), BigInt(j)];
-  const secret = mod(number(a) * y * inverse(y - x) + number(b) * x * inverse(x - y));
-  return hex(secret.toString(16).padStart(64, "0"));
+export function wholeKey(shares) {
+  return shareAt(0, shares);
+}
+
+/** A holder's share, by two others. @param {number} holder @param {[number, Buffer][]} shares holder and share */
+export function shareAt(holder, [[i, a], [j, b]]) {
+  const [at, x, y] = [BigInt(holder), BigInt(i), BigInt(j)];
+  const share = mod(number(a) * (y - at) * inverse(y - x) + number(b) * (x - at) * inverse(x - y));
+  return hex(share.toString(16).padStart(64, "0"));
 }
 
 /** A secret with a name to blame it by. */

@@ -1,4 +1,4 @@
-/** The socket over which a signed-in page hears that it should look again. */
+/** The socket over which a signed-in page, or a participant of a ceremony, hears that it should look again. */
 import WebSocket from "ws";
 
 const PROTOCOL = "passport.events.v1";
@@ -9,15 +9,20 @@ export class PagesSocket {
   #waiting = [];
 
   /**
-   * Opens it, or fails with the status of the answer.
+   * Opens an identity's, or fails with the status of the answer.
    * @param {{url: string}} server
    * @param {string} group
    * @param {string} token
    * @returns {Promise<PagesSocket>}
    */
-  static open(server, group, token, protocols = [PROTOCOL, `token.${token}`]) {
+  static open(server, group, token, protocols) {
+    return PagesSocket.openAt(server, `/keys/${group}/events`, token, protocols);
+  }
+
+  /** The same at another path. */
+  static openAt(server, path, token, protocols = [PROTOCOL, `token.${token}`]) {
     const page = new PagesSocket();
-    page.socket = new WebSocket(`${server.url.replace("http", "ws")}/keys/${group}/events`, protocols);
+    page.socket = new WebSocket(server.url.replace("http", "ws") + path, protocols);
     page.socket.on("message", (text) => page.#hear(JSON.parse(text)));
     return new Promise((resolve, reject) => {
       page.socket.once("open", () => resolve(page));
