@@ -9,7 +9,7 @@ use bunker_core::{
     session::{DeviceHolder, DeviceMemory, DeviceRefused, Evidence, Operation, Refusal},
     statement::Verb,
 };
-use frost_wasm_core::share::KeyShare;
+use frost_wasm_core::{frost::keygen, group::HolderRole, share::KeyShare};
 use serde_json::json;
 
 use crate::{
@@ -200,6 +200,14 @@ fn a_server_that_shows_a_device_another_state_than_the_owner_made_is_refused() {
     let mut foreign = honest.clone();
     foreign.created = World::with_device().bunker.state.identity().statement.clone();
     assert!(matches!(judged(&world, &foreign, &app, &request, None), Err(DeviceRefused::NotOurs(_))));
+
+    // The owner's word about another key under the same id.
+    let holders = [(index(1), HolderRole::Bunker), (index(2), HolderRole::Device), (index(3), HolderRole::Recovery)];
+    let secret = keygen::fresh_secret(&mut world.rng);
+    let (other, _) = keygen::split(secret, world.public.group, &holders, 2, &mut world.rng).unwrap();
+    let mut moved = honest.clone();
+    moved.created = world.statement_at(1, &Verb::CreateGroup(other)).event().clone();
+    assert_eq!(judged(&world, &moved, &app, &request, None).unwrap_err(), DeviceRefused::OtherGroup);
 
     // What the rules do not allow.
     let profile = world.request(&app, "sign_event", json!([template(0, "{}")])).into_verified().unwrap();
