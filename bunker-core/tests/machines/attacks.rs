@@ -230,3 +230,20 @@ fn attack_29_a_reply_whose_record_failed_is_made_anew_and_counted_once() {
     let text = world.refused(&app, "sign_event", json!([template(1, "x")]));
     assert!(text.contains("used up"), "{text}");
 }
+
+#[test]
+fn attack_27_an_identity_that_nobody_used_for_years_still_signs() {
+    let mut world = World::new();
+    let app = world.connected(EVERYTHING);
+    world.sign(&app, 1);
+    for _ in 0..5 {
+        world.advance(365 * 24 * 60 * 60);
+        let now_s = world.now_s();
+        for holder in world.holders() {
+            let forgotten = holder.state.forget_expired(now_s);
+            holder.commit(&forgotten).unwrap();
+            holder.wake();
+        }
+    }
+    assert_eq!(world.sign(&app, 1).pubkey, world.npub());
+}
