@@ -109,7 +109,7 @@ impl Device {
     pub fn register(&mut self, args: &str, stretched: Vec<u8>, now_s: f64) -> Answer {
         let json::Register { origin, username, kdf } = read(args)?;
         let password = taken(stretched, kdf)?;
-        let made = self.vault.register(&origin, &username, &password, seconds(now_s), &mut rng()).map_err(thrown)?;
+        let made = self.vault.register(&origin, &username, &password, whole(now_s), &mut rng()).map_err(thrown)?;
         written(&json::Enrolment::of(&made, None))
     }
 
@@ -120,7 +120,7 @@ impl Device {
         let opened = kit.open(&taken(passphrase, *kit.kdf())?).map_err(thrown)?;
         let password = taken(stretched, kdf)?;
         let made =
-            self.vault.recover(&origin, &challenge, opened, &password, seconds(now_s), &mut rng()).map_err(thrown)?;
+            self.vault.recover(&origin, &challenge, opened, &password, whole(now_s), &mut rng()).map_err(thrown)?;
         written(&json::Enrolment::of(&made, Some(kit.group())))
     }
 
@@ -193,7 +193,7 @@ impl Device {
     /// See `Vault::prepare_identity`.
     pub fn prepare_identity(&mut self, args: &str, now_s: f64) -> Answer {
         let json::Prepare { holders } = read(args)?;
-        let made = self.vault.prepare_identity(&holders, seconds(now_s), &mut rng()).map_err(thrown)?;
+        let made = self.vault.prepare_identity(&holders, whole(now_s), &mut rng()).map_err(thrown)?;
         written(&json::Prepared::of(&made))
     }
 
@@ -212,7 +212,7 @@ impl Device {
 
     /// See `Vault::finish_keygen`.
     pub fn finish_keygen(&mut self, now_s: f64) -> Answer {
-        let made = self.vault.finish_keygen(seconds(now_s), &mut rng()).map_err(thrown)?;
+        let made = self.vault.finish_keygen(whole(now_s), &mut rng()).map_err(thrown)?;
         written(&json::MadeIdentity::of(&made)?)
     }
 
@@ -220,8 +220,7 @@ impl Device {
     pub fn contribute(&self, args: &str, now_ms: f64) -> Answer {
         let json::Contribute { shares, request, offer, memory } = read(args)?;
         let shares = SealedShares::parse(&shares).map_err(thrown)?;
-        let (now_ms, memory) = (now_ms as u64, memory.as_ref());
-        let made = self.vault.contribute(&shares, &request, &offer, memory, now_ms, &mut rng());
+        let made = self.vault.contribute(&shares, &request, &offer, memory.as_ref(), whole(now_ms), &mut rng());
         written(&made.map_err(thrown)?)
     }
 
@@ -260,8 +259,7 @@ impl Device {
     /// See `Vault::grant`.
     pub fn grant(&self, args: &str, now_s: f64) -> Answer {
         let json::GrantArgs { place, terms, holders } = read(args)?;
-        let made =
-            self.vault.grant(place.into(), &terms.into(), &holders, seconds(now_s), &mut rng()).map_err(thrown)?;
+        let made = self.vault.grant(place.into(), &terms.into(), &holders, whole(now_s), &mut rng()).map_err(thrown)?;
         written(&json::Granted::of(&made))
     }
 
@@ -310,7 +308,7 @@ impl Device {
     /// See `Vault::export`.
     pub fn export_begin(&self, args: &str, now_s: f64) -> Answer {
         let place: json::PlaceArgs = read(args)?;
-        written(&self.vault.export(place.into(), seconds(now_s), &mut rng()).map_err(thrown)?)
+        written(&self.vault.export(place.into(), whole(now_s), &mut rng()).map_err(thrown)?)
     }
 
     /// A `cancel_export` statement.
@@ -324,6 +322,15 @@ impl Device {
         exported(&self.vault.finish_export(&group, &statement, &public, &packages).map_err(thrown)?)
     }
 
+    /// See `Vault::finish_export_with_kit`.
+    pub fn export_finish_with_kit(&self, args: &str, passphrase: Vec<u8>) -> Answer {
+        let json::FinishWithKit { group, statement, public, bunker, kit } = read(args)?;
+        let kit = KitFile::parse(&kit).map_err(thrown)?;
+        let passphrase = taken(passphrase, *kit.kdf())?;
+        let made = self.vault.finish_export_with_kit(&group, &statement, &public, &bunker, &kit, &passphrase);
+        exported(&made.map_err(thrown)?)
+    }
+
     /// See `vault::follow_chain`.
     pub fn verify_chain(&self, args: &str) -> Answer {
         let json::ChainArgs { records, head, previous } = read(args)?;
@@ -335,7 +342,7 @@ impl Device {
     }
 
     fn signed(&self, place: json::PlaceArgs, verb: &Verb, now_s: f64) -> Answer {
-        written(&self.vault.sign(place.into(), verb, seconds(now_s), &mut rng()).map_err(thrown)?)
+        written(&self.vault.sign(place.into(), verb, whole(now_s), &mut rng()).map_err(thrown)?)
     }
 }
 
@@ -374,14 +381,14 @@ fn prf_output(hex: String) -> Result<Secret32, JsValue> {
     })
 }
 
-/// A browser's clock is after 1970 and before the year 292277026596.
-#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
 fn exported(key: &Exported) -> Answer {
     written(&json::Exported { nsec: key.nsec.expose_secret(), npub: &key.npub })
 }
 
-fn seconds(now_s: f64) -> u64 {
-    now_s as u64
+/// A browser's clock, in seconds or milliseconds: after 1970 and before the year 292277026.
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+fn whole(now: f64) -> u64 {
+    now as u64
 }
 
 fn read<T: DeserializeOwned>(json: &str) -> Result<T, JsValue> {

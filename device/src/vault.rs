@@ -338,6 +338,19 @@ impl Vault {
         export::with_kit(shares.open_one(owner)?, kit)
     }
 
+    /// As [`Self::finish_export`] in device custody, when the device's share is lost: with the kit's instead.
+    pub fn finish_export_with_kit(
+        &self,
+        group: &GroupId,
+        statement: &Event,
+        public: &GroupPublic,
+        bunker: &str,
+        kit: &KitFile,
+        stretched: &Stretched,
+    ) -> Result<Exported, Failure> {
+        export::finish_with_kit(self.owner()?, group, statement, public, bunker, kit.open(stretched)?)
+    }
+
     fn owner(&self) -> Result<&OwnerKey, Failure> {
         self.owner.as_ref().ok_or_else(locked)
     }

@@ -3,19 +3,15 @@
  * nostr-tools as the app; and over all of it, that nothing of theirs left the page that must not.
  */
 import { readFileSync } from "node:fs";
-import { join } from "node:path";
 import { generateSecretKey, getPublicKey, nip19, verifyEvent } from "nostr-tools";
 import * as nip49 from "nostr-tools/nip49";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { launchBrowser, newProfile } from "../support/browser.mjs";
+import { launchBrowser } from "../support/browser.mjs";
 import { App } from "../support/browser-app.mjs";
-import { Person } from "../support/browser-person.mjs";
-import { Watched, openKit, passwordKeys, wholeKey } from "../support/browser-secrets.mjs";
-import { startSite } from "../support/browser-site.mjs";
-import { Wiretap } from "../support/browser-wiretap.mjs";
+import { Watched, openKit } from "../support/browser-secrets.mjs";
+import { begin, connectApp, end, hexOf, secretsOf, sent } from "../support/browser-story.mjs";
 import { Peer } from "../support/peer.mjs";
 import { AWKWARD } from "../support/texts.mjs";
-import { deploymentSecrets, openHolder } from "../support/vault.mjs";
 
 let browser;
 beforeAll(async () => {
@@ -27,7 +23,7 @@ describe("from an empty profile", () => {
   let world, identity, app, asking, approvals;
 
   beforeAll(async () => {
-    world = await begin();
+    world = await begin(browser);
   });
   afterAll(() => end(world));
 
@@ -243,7 +239,7 @@ describe("with the key they have", () => {
   const keys = IMPORTS.map(() => generateSecretKey());
 
   beforeAll(async () => {
-    world = await begin({ phone: true });
+    world = await begin(browser, { phone: true });
     await world.person.register();
   });
   afterAll(() => end(world));

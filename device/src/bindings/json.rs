@@ -293,6 +293,15 @@ pub(super) struct FinishArgs {
     pub(super) packages: SharePackages,
 }
 
+#[derive(Deserialize)]
+pub(super) struct FinishWithKit {
+    pub(super) group: GroupId,
+    pub(super) statement: Event,
+    pub(super) public: GroupPublic,
+    pub(super) bunker: String,
+    pub(super) kit: String,
+}
+
 #[derive(Serialize)]
 pub(super) struct Exported<'a> {
     pub(super) nsec: &'a str,

@@ -4,10 +4,11 @@ import { api, call } from "../api/client";
 import { Cancelled, isCode, NoAnswer } from "../api/problem";
 import type { KeyView, PendingRequest, SignedEvent } from "../api/types";
 import { vault } from "../vault";
+import { byHand } from "./contributor";
 import { type Item, itemsOf } from "./activity";
 import { History } from "./history.svelte";
 import { resent } from "./resent";
-import { withStatement } from "./signing";
+import { unlocked, withStatement } from "./signing";
 import { nowSeconds } from "./when";
 
 export type Answer = "once" | "hour" | "always" | "deny";
@@ -35,49 +36,59 @@ export class Approval {
   error = $state.raw<unknown>(null);
   /** What the activity says about the request; null while that is unknown. */
   result = $state.raw<Item | null>(null);
+  /** What the server waits for, by its newest word. */
+  waitsFor = $state.raw<PendingRequest["waits_for"]>([]);
   #signed: SignedEvent | null = null;
   /** The server stopped listing the request while an answer was on its way. */
   #unlisted = false;
 
   constructor(
     readonly key: KeyView,
+    /** As it is shown: what this device contributes to has to be exactly that. */
     readonly request: PendingRequest,
-  ) {}
-
-  /** Signs an answer and sends it. */
-  async give(answer: Answer): Promise<void> {
-    if (this.phase === "sending") return;
-    this.phase = "sending";
-    this.answer = answer;
-    this.error = null;
-    this.#signed = null;
-    try {
-      await inTurn(() =>
-        withStatement(
-          this.key.group,
-          (seq) => this.#sign(answer, seq),
-          (statement) => {
-            this.#signed = statement;
-            return this.#send(statement);
-          },
-        ),
-      );
-      this.#arrived();
-    } catch (error) {
-      this.#failed(error);
-    }
+    /** Whether this browser has a share of the key. */
+    readonly shareHere = false,
+  ) {
+    this.waitsFor = request.waits_for;
   }
 
-  /** Sends the answer that was lost once more: the same statement, so that it can't count twice. */
+  /** Whether the owner's word is awaited: the rules ask. */
+  get asks(): boolean {
+    return this.waitsFor.includes("approval");
+  }
+
+  /** Whether a device's contribution is awaited: the server can't do it alone. */
+  get needsDevice(): boolean {
+    return this.waitsFor.includes("device");
+  }
+
+  /** Gives an answer: signs it and sends it, and contributes with this device's share where that is awaited. */
+  async give(answer: Answer): Promise<void> {
+    if (this.phase === "sending") return;
+    this.answer = answer;
+    this.#signed = null;
+    await this.#run(() =>
+      withStatement(
+        this.key.group,
+        (seq) => this.#sign(answer, seq),
+        (statement) => {
+          this.#signed = statement;
+          return this.#send(statement);
+        },
+      ),
+    ).catch((error: unknown) => this.#failed(error));
+  }
+
+  /**
+   * Goes on with the answer that was lost: the same statement once more, so that it can't count twice, or another
+   * contribution to the same request, which is answered once.
+   */
   async resend(): Promise<void> {
     const { answer } = this;
     const signed = this.#signed;
-    if (this.phase !== "lost" || !signed || !answer) return;
-    this.phase = "sending";
-    this.error = null;
+    if (this.phase !== "lost" || !answer) return;
     try {
-      await inTurn(() => resent(() => this.#send(signed)));
-      this.#arrived();
+      await this.#run(() => (signed ? resent(() => this.#send(signed)) : Promise.resolve()));
     } catch (error) {
       if (isCode(error, "statement_not_newer")) {
         // Another statement came first, so the lost one can never count: a new one may be signed.
@@ -87,6 +98,26 @@ export class Approval {
         this.#failed(error);
       }
     }
+  }
+
+  async #run(say: () => Promise<unknown>): Promise<void> {
+    this.phase = "sending";
+    this.error = null;
+    await inTurn(async () => {
+      if (this.answer === "deny") {
+        await say();
+        return;
+      }
+      if (this.asks) {
+        await say();
+        if (this.needsDevice) this.waitsFor = ["device"];
+      }
+      if (this.needsDevice) {
+        await unlocked();
+        await byHand.give(this.key.group, this.request);
+      }
+    });
+    this.#arrived();
   }
 
   /** The server no longer lists the request. */
@@ -117,9 +148,10 @@ export class Approval {
     if (isCode(error, "no_such_request")) {
       this.phase = "gone";
       void this.look();
-    } else if (error instanceof NoAnswer && this.#signed) {
+    } else if (error instanceof NoAnswer && (this.#signed || (this.answer !== "deny" && !this.asks))) {
       this.phase = "lost";
     } else {
+      if (isCode(error, "approval_needed")) this.waitsFor = ["approval", "device"];
       this.phase = "open";
       this.error = error instanceof Cancelled ? null : error;
     }

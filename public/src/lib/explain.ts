@@ -2,8 +2,10 @@
 
 import { ApiProblem, Cancelled, NoAnswer } from "../api/problem";
 import { VaultError } from "../vault";
+import { NoShareHere } from "./contribution";
 import { NoKeyMade } from "./keygen";
 import { PasskeyError } from "./passkeys";
+import { NotKept } from "./shares";
 
 export type Explained = { title: string; detail: string; retry: boolean };
 
@@ -43,6 +45,16 @@ const BY_CODE: Record<string, (problem: ApiProblem) => Explained> = {
     detail: "It was answered elsewhere, or its time ran out. Nothing more is to do.",
     retry: false,
   }),
+  approval_needed: () => ({
+    title: "Your rules ask you now",
+    detail: "They were changed since this was shown. Approve it once more if you want it.",
+    retry: false,
+  }),
+  offer_gone: () => ({
+    title: "The server was interrupted",
+    detail: "It forgot its part before this device had done its own. Nothing was signed. Try again.",
+    retry: true,
+  }),
   not_found: (problem) => ({ title: "There is nothing here", detail: problem.detail, retry: false }),
   group_exists: () => ({
     title: "This identity exists already",
@@ -59,8 +71,9 @@ export function explain(error: unknown): Explained | null {
       : { title: "You are offline", detail: "Connect to the internet, then try again.", retry: true };
   }
   if (error instanceof ApiProblem) return ofProblem(error);
-  if (error instanceof VaultError || error instanceof NoKeyMade)
+  if (error instanceof VaultError || error instanceof NoKeyMade || error instanceof NoShareHere)
     return { title: "That did not work", detail: error.message, retry: false };
+  if (error instanceof NotKept) return { title: "This browser keeps nothing", detail: error.message, retry: false };
   if (error instanceof PasskeyError) return { title: "No passkey was used", detail: error.message, retry: false };
   console.error(error);
   return {

@@ -6,6 +6,7 @@ import type { KeyView, PendingRequest } from "../api/types";
 import { events } from "../stores/events.svelte";
 import { identities } from "../stores/identities.svelte";
 import { Approval } from "./approval.svelte";
+import { shares } from "./shares";
 import { learnTime } from "./when";
 
 export class Inbox {
@@ -33,25 +34,28 @@ export class Inbox {
     const { requests } = await call(answer);
     learnTime((await answer).response.headers.get("date"));
     events.counted(key.group, requests.length);
-    this.#merge(key, requests);
+    const shareHere = requests.some((it) => it.waits_for.includes("device")) && (await shares.has(key.group));
+    this.#merge(key, requests, shareHere);
   }
 
   clearSettled(): void {
     this.approvals = this.waiting;
   }
 
-  #merge(key: KeyView, requests: readonly PendingRequest[]): void {
-    const listed = new Set(requests.map((it) => it.request));
+  #merge(key: KeyView, requests: readonly PendingRequest[], shareHere: boolean): void {
+    const listed = new Map(requests.map((it) => [it.request, it]));
     const known = new Set<string>();
     for (const approval of this.approvals) {
       if (approval.key.group !== key.group) continue;
       known.add(approval.request.request);
-      if (!listed.has(approval.request.request)) approval.settled();
+      const now = listed.get(approval.request.request);
+      if (!now) approval.settled();
+      else if (approval.phase === "open") approval.waitsFor = now.waits_for;
     }
     const fresh = requests
       .filter((it) => !known.has(it.request))
       .sort((a, b) => a.held_at - b.held_at)
-      .map((request) => new Approval(key, request));
+      .map((request) => new Approval(key, request, shareHere));
     if (fresh.length > 0) this.approvals = [...this.approvals, ...fresh];
   }
 }

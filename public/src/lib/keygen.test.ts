@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { ApiProblem, Cancelled, NoAnswer } from "../api/problem";
-import { VaultError, type CeremonyPackage, type CeremonyStand, type CeremonyView } from "../vault/types";
+import { VaultError, type Custody, type CeremonyPackage, type CeremonyStand, type CeremonyView } from "../vault/types";
 import { Keygen, NoKeyMade, ROUNDS, roundInWords } from "./keygen";
 
 /** A view as these two read it: how often all have spoken, and by which position that was said. */
@@ -55,7 +55,7 @@ class Device {
   draws = 0;
   taken: View[] = [];
   refusal: Error | null = null;
-  beginKeygen = vi.fn(async () => {
+  beginKeygen = vi.fn(async (_: { custody: Custody }) => {
     this.draws += 1;
     return { kind: "keygen" as const, group: "aa", threshold: 2, round_seconds: 60, participants: [] };
   });
@@ -80,8 +80,8 @@ beforeEach(() => {
 afterEach(() => void vi.useRealTimers());
 
 /** Runs it, with all waits in no time. Gives the key or what was thrown. */
-async function run() {
-  const made = keygen.run((round) => rounds.push(round), left.signal).catch((error: unknown) => error);
+async function run(custody: Custody = "hosted") {
+  const made = keygen.run(custody, (round) => rounds.push(round), left.signal).catch((error: unknown) => error);
   await vi.runAllTimersAsync();
   return made;
 }
@@ -172,6 +172,16 @@ describe("one that is interrupted", () => {
     expect(server.started).toBe(2);
   });
 
+  test("begins anew when the person has chosen another custody since", async () => {
+    const say = server.say;
+    server.say = async (...args) => (args[1].round === 3 ? Promise.reject(new NoAnswer()) : say(...args));
+    expect(await run()).toBeInstanceOf(NoAnswer);
+    server.say = say;
+    expect(await run("device")).toEqual(MADE);
+    expect(server.started).toBe(2);
+    expect(device.beginKeygen.mock.calls.map(([{ custody }]) => custody)).toEqual(["hosted", "device"]);
+  });
+
   test("by leaving the page says nothing more to the vault", async () => {
     const say = server.say;
     server.say = async (...args) => {
@@ -185,6 +195,7 @@ describe("one that is interrupted", () => {
 });
 
 test("the rounds are told in words, also when a holder was interrupted", () => {
-  expect(roundInWords(2)).toBe("Making the key with the two holders: step 2 of 5");
-  expect(roundInWords(6)).toMatch(/once more/);
+  expect(roundInWords("hosted", 2)).toBe("Making the key with the two holders: step 2 of 5");
+  expect(roundInWords("device", 2)).toBe("Making the key with the server’s holder: step 2 of 5");
+  expect(roundInWords("hosted", 6)).toMatch(/once more/);
 });

@@ -1,5 +1,5 @@
 /**
- * Making a new key with the server's two holders: the vault speaks for this device, and what it says is carried to the
+ * Making a new key with the server's holders: the vault speaks for this device, and what it says is carried to the
  * server round by round. The key is never whole anywhere. Server and vault are arguments.
  */
 import { ApiProblem, Cancelled, isCode, NoAnswer } from "../api/problem";
@@ -8,6 +8,7 @@ import type {
   CeremonyStand,
   CeremonyStart,
   CeremonyView,
+  Custody,
   HolderList,
   Vault,
 } from "../vault/types";
@@ -36,25 +37,32 @@ export class NoKeyMade extends Error {
 }
 
 /** How far it is, in words. */
-export function roundInWords(round: number): string {
+export function roundInWords(custody: Custody, round: number): string {
+  const others = custody === "hosted" ? "the two holders" : "the server’s holder";
   return round > ROUNDS
     ? "A holder was interrupted: checking the key with it once more"
-    : `Making the key with the two holders: step ${round} of ${ROUNDS}`;
+    : `Making the key with ${others}: step ${round} of ${ROUNDS}`;
 }
+
+type Ceremony = { id: string; custody: Custody; stand: CeremonyStand };
 
 /** One person's way to one new key. */
 export class Keygen {
-  #ceremony: { id: string; stand: CeremonyStand } | null = null;
+  #ceremony: Ceremony | null = null;
 
   constructor(
     readonly server: KeygenServer,
     readonly vault: KeygenVault,
   ) {}
 
-  /** Makes a key. After a broken connection it goes on where it stopped, and after anything else it begins anew. */
-  async run(onRound: (round: number) => void, signal: AbortSignal): Promise<MadeKey> {
+  /**
+   * Makes a key. After a broken connection it goes on where it stopped; after anything else, or for another custody, it
+   * begins anew.
+   */
+  async run(custody: Custody, onRound: (round: number) => void, signal: AbortSignal): Promise<MadeKey> {
     try {
-      const ceremony = (this.#ceremony ??= await this.#begin(signal));
+      if (this.#ceremony?.custody !== custody) this.#ceremony = await this.#begin(custody, signal);
+      const ceremony = this.#ceremony;
       for (let looks = 0; !ceremony.stand.verified; ) {
         const { packages, round } = ceremony.stand;
         onRound(round);
@@ -74,11 +82,11 @@ export class Keygen {
     }
   }
 
-  async #begin(signal: AbortSignal): Promise<{ id: string; stand: CeremonyStand }> {
+  async #begin(custody: Custody, signal: AbortSignal): Promise<Ceremony> {
     const holders = await this.server.holders();
     // One whose beginning was lost is left to its end: the holders take part in one ceremony for each group.
-    const view = await resent(async () => this.server.start(await this.vault.beginKeygen({ holders, custody: "hosted" })));
-    return { id: view.operation_id, stand: await this.#take(view, signal) };
+    const view = await resent(async () => this.server.start(await this.vault.beginKeygen({ holders, custody })));
+    return { id: view.operation_id, custody, stand: await this.#take(view, signal) };
   }
 
   /** Says what is due, or looks what others have said. */

@@ -117,6 +117,9 @@ export function createVault(start: () => WorkerLike): Vault {
     exportBegin: (args) => call("exportBegin", args),
     exportCancel: (args) => call("exportCancel", args),
     exportFinish: (args) => call("exportFinish", args),
+    contribute: (args) => call("contribute", args),
+    leaveWithKit: (args, progress) => call("leaveWithKit", args, progress),
+    exportFinishWithKit: (args, progress) => call("exportFinishWithKit", args, progress),
     verifyChain: (args) => call("verifyChain", args),
   };
 }

@@ -85,6 +85,24 @@ export type CeremonyView = { operation_id: string };
 /** What the vault has to say in a ceremony, and where that is: to be posted each to its round, with `?after=next`. */
 export type CeremonyStand = { packages: CeremonyPackage[]; next: number; round: number; verified: boolean };
 
+/** A request as it was shown: what is contributed to has to be exactly that. */
+export type ShownRequest = {
+  request: string;
+  connection: string;
+  label: string;
+  method: string;
+  template: { kind: number; content: string; tags: string[][]; created_at: number } | null;
+  peer: string | null;
+  plaintext: string | null;
+  ciphertext: string | null;
+};
+
+/** `POST /keys/{group}/requests/{request}/offer`: for the vault to judge, and never to be kept. */
+export type Offer = { evidence: object; contribution: string };
+
+/** What this device knows of a connection since it last contributed there. Nothing secret. */
+export type ContributionMemory = { connection: string; client: string; seq: number };
+
 /** What makes, or takes back, an account. `password` is the login secret, never what the person typed. */
 export type Enrolment = {
   password: string;
@@ -211,6 +229,32 @@ export interface Vault {
     public: GroupPublic;
     packages: Packages;
   }): Promise<{ nsec: string; npub: string }>;
+
+  /**
+   * Contributes with this device's share, as it was kept, to what an app asked for. `memory` is to be kept in place of
+   * the one that went in, before `reply` is sent. Fails with `request_misled`, `request_refused`, `share_does_not_open`
+   * or `share_damaged`. Needs to be unlocked.
+   */
+  contribute(args: {
+    shares: string;
+    request: ShownRequest;
+    offer: Offer;
+    memory: ContributionMemory | null;
+  }): Promise<{ reply: object; memory: ContributionMemory }>;
+  /**
+   * Puts the key together out of this device's share and the recovery kit, without the server. Fails as
+   * {@link checkKit} and {@link contribute} do. Needs to be unlocked.
+   */
+  leaveWithKit(
+    args: { shares: string; kit: string; passphrase: string },
+    progress?: Progress,
+  ): Promise<{ nsec: string; npub: string }>;
+
+  /** As {@link exportFinish} in device custody, without the device: with the bunker's share, and the kit's. */
+  exportFinishWithKit(
+    args: { group: string; statement: Statement; public: GroupPublic; bunker: string; kit: string; passphrase: string },
+    progress?: Progress,
+  ): Promise<{ nsec: string; npub: string }>;
 
   /** Follows a group's activity, link by link, from the record after `previous` (or the first) to `head`. */
   verifyChain(args: {

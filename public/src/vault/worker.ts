@@ -231,6 +231,18 @@ const HANDLERS: { [M in Method]: Handler<M> } = {
   exportBegin: signed((device, json, now) => device.export_begin(json, now)),
   exportCancel: signed((device, json, now) => device.export_cancel(json, now)),
   exportFinish: (device, _args, json) => parsed(device.export_finish(json)),
+  contribute: (device, _args, json) => parsed(device.contribute(json, Date.now())),
+  leaveWithKit: (device, { shares, kit, passphrase }, _json, report) => {
+    device.require_unlocked();
+    const args = JSON.stringify({ shares, kit });
+    return withKey(passphrase, kit_kdf(kit), report, (key) => parsed(device.leave_with_kit(args, key)));
+  },
+  exportFinishWithKit: (device, { passphrase, ...given }, _json, report) => {
+    device.require_unlocked();
+    return withKey(passphrase, kit_kdf(given.kit), report, (key) =>
+      parsed(device.export_finish_with_kit(JSON.stringify(given), key)),
+    );
+  },
   verifyChain: (device, _args, json) => parsed(device.verify_chain(json)),
 };
 

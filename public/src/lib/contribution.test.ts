@@ -1,0 +1,121 @@
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { ApiProblem, NoAnswer } from "../api/problem";
+import type { PendingRequest } from "../api/types";
+import { VaultError, type ContributionMemory, type Vault } from "../vault/types";
+import { Contributor, custodyOf, isAllowed, NoShareHere } from "./contribution";
+
+const REQUEST = { request: "r1", connection: "c1", label: "App", method: "sign_event", waits_for: ["device"] } as PendingRequest;
+const MEMORY = (seq: number): ContributionMemory => ({ connection: "c1", client: "app", seq });
+const problem = (code: string, status = 409) => new ApiProblem(status, code, code);
+
+/** What was done, in order. */
+let steps: string[];
+let share: string | null, remembered: ContributionMemory | null, offers: number;
+/** Thrown by the next contributions that are sent, after they arrived. */
+let lost: Error[];
+let contribute: ReturnType<typeof vi.fn<Vault["contribute"]>>;
+let contributor: Contributor;
+
+beforeEach(() => {
+  vi.useFakeTimers();
+  [steps, share, remembered, offers, lost] = [[], "sealed", null, 0, []];
+  contribute = vi.fn(async ({ offer }) => {
+    steps.push("judge");
+    return { reply: { to: offer.contribution }, memory: MEMORY(offers) };
+  });
+  contributor = new Contributor(
+    {
+      offer: async () => {
+        steps.push("offer");
+        return { evidence: {}, contribution: `offer ${(offers += 1)}` };
+      },
+      contribute: async (_group, _request, reply) => {
+        steps.push(`send ${(reply as { to: string }).to}`);
+        const error = lost.shift();
+        if (error) throw error;
+      },
+    },
+    { contribute },
+    {
+      of: async () => share,
+      memory: async () => remembered,
+      remember: async (_group, memory) => {
+        steps.push("remember");
+        remembered = memory;
+      },
+    },
+    async (name, work) => {
+      steps.push(name);
+      return work();
+    },
+  );
+});
+afterEach(() => void vi.useRealTimers());
+
+async function give(): Promise<unknown> {
+  const given = contributor.give("g1", REQUEST).catch((error: unknown) => error);
+  await vi.runAllTimersAsync();
+  return given;
+}
+
+describe("a contribution", () => {
+  test("is judged over what was shown and remembered, and remembered before it is sent", async () => {
+    remembered = MEMORY(7);
+    expect(await give()).toBeUndefined();
+    expect(steps).toEqual(["passport.contribution g1 c1", "offer", "judge", "remember", "send offer 1"]);
+    expect(contribute).toHaveBeenCalledWith({
+      shares: "sealed",
+      request: REQUEST,
+      offer: { evidence: {}, contribution: "offer 1" },
+      memory: MEMORY(7),
+    });
+  });
+
+  test("is made to another offer when the first is gone, and not for ever", async () => {
+    lost = [problem("offer_gone")];
+    expect(await give()).toBeUndefined();
+    expect(steps.filter((it) => it.startsWith("send"))).toEqual(["send offer 1", "send offer 2"]);
+    expect(contribute.mock.lastCall?.[0].memory).toEqual(MEMORY(1));
+
+    lost = Array.from({ length: 9 }, () => problem("offer_gone"));
+    expect(await give()).toMatchObject({ code: "offer_gone" });
+    expect(offers).toBe(5);
+  });
+
+  test("is sent again as it is when no answer came", async () => {
+    lost = [new NoAnswer()];
+    expect(await give()).toBeUndefined();
+    expect(offers).toBe(1);
+    expect(steps.filter((it) => it.startsWith("send"))).toEqual(["send offer 1", "send offer 1"]);
+  });
+
+  test("that the vault refuses is not sent, and nothing is remembered", async () => {
+    contribute.mockRejectedValue(new VaultError("request_misled", "Another one was offered."));
+    expect(await give()).toMatchObject({ code: "request_misled" });
+    expect(steps).not.toContain("remember");
+    expect(steps.some((it) => it.startsWith("send"))).toBe(false);
+  });
+
+  test.each(["no_such_request", "approval_needed", "request_refused"])("is not tried again after %s", async (code) => {
+    lost = [problem(code)];
+    expect(await give()).toMatchObject({ code });
+    expect(offers).toBe(1);
+  });
+
+  test("is impossible without a share, and asks the server for nothing", async () => {
+    share = null;
+    expect(await give()).toBeInstanceOf(NoShareHere);
+    expect(steps).toEqual([]);
+  });
+});
+
+test("only what waits for this device alone is allowed by the rules", () => {
+  const cases = [["device"], ["approval"], ["approval", "device"], []] as PendingRequest["waits_for"][];
+  expect(cases.map((waits_for) => isAllowed({ waits_for }))).toEqual([true, false, false, false]);
+});
+
+test("custody is told by who holds the shares", () => {
+  const held = (...roles: string[]) => ({ holders: roles.map((role, at) => ({ role, index: at + 1, verifying_share: "" })) });
+  expect(custodyOf(held("bunker", "cosigner", "recovery"))).toBe("hosted");
+  expect(custodyOf(held("bunker", "device", "recovery"))).toBe("device");
+});

@@ -1,0 +1,74 @@
+/**
+ * This device's part in answering a request, where it holds a share of the key: it takes the server's offer, the vault
+ * judges that it is what was shown and contributes, and the server finishes it. Server, vault and store are arguments.
+ */
+import { isCode } from "../api/problem";
+import type { PendingRequest } from "../api/types";
+import type { GroupPublic, Offer, Custody, Vault } from "../vault/types";
+import { resent } from "./resent";
+import type { Shares } from "./shares";
+
+export type ContributionServer = {
+  offer(group: string, request: string): Promise<Offer>;
+  contribute(group: string, request: string, reply: object): Promise<unknown>;
+};
+export type ContributionVault = Pick<Vault, "contribute">;
+export type ContributionStore = Pick<Shares, "of" | "memory" | "remember">;
+/** Runs what has this name one after the other, over all tabs of this browser. */
+export type InTurn = <T>(name: string, work: () => Promise<T>) => Promise<T>;
+
+/** An offer ends when the server's memory does; it is asked for another so many times in all. */
+const MOST_OFFERS = 3;
+
+/** This browser has no share of the key; the message is for people. */
+export class NoShareHere extends Error {
+  override name = "NoShareHere";
+
+  constructor() {
+    super("This browser has no share of this key. Answer in the browser in which the identity was made.");
+  }
+}
+
+/** Where the shares of a key are. */
+export function custodyOf(group: Pick<GroupPublic, "holders">): Custody {
+  return group.holders.some(({ role }) => role === "device") ? "device" : "hosted";
+}
+
+/** Whether the owner's rules allow a request, so that only this device's part is missing. */
+export function isAllowed(request: Pick<PendingRequest, "waits_for">): boolean {
+  return request.waits_for.length === 1 && request.waits_for[0] === "device";
+}
+
+export class Contributor {
+  constructor(
+    readonly server: ContributionServer,
+    readonly vault: ContributionVault,
+    readonly store: ContributionStore,
+    readonly inTurn: InTurn,
+  ) {}
+
+  /** Contributes to a request as it was `shown`. */
+  async give(group: string, shown: PendingRequest): Promise<void> {
+    const shares = await this.store.of(group);
+    if (shares === null) throw new NoShareHere();
+    // What is remembered of an app may only grow, so its requests take turns.
+    await this.inTurn(`passport.contribution ${group} ${shown.connection}`, async () => {
+      for (let offers = 1; ; offers += 1) {
+        try {
+          return await this.#once(group, shares, shown);
+        } catch (error) {
+          if (!isCode(error, "offer_gone") || offers >= MOST_OFFERS) throw error;
+        }
+      }
+    });
+  }
+
+  async #once(group: string, shares: string, shown: PendingRequest): Promise<void> {
+    const { connection, request } = shown;
+    const offer = await resent(() => this.server.offer(group, request));
+    const memory = await this.store.memory(group, connection);
+    const made = await this.vault.contribute({ shares, request: shown, offer, memory });
+    await this.store.remember(group, made.memory);
+    await resent(() => this.server.contribute(group, request, made.reply));
+  }
+}
