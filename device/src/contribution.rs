@@ -14,13 +14,15 @@ use bunker_core::{
 use frost_wasm_core::{frost::ecdh::Purpose, share::KeyShare};
 use rand_core::{CryptoRng, RngCore};
 use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
 
-use crate::Failure;
+use crate::{Failure, owner::OwnerKey};
 
 /// Answer to `POST /keys/{group}/requests/{request}/offer`
 #[derive(Deserialize)]
 pub struct Offer {
     evidence: Evidence,
+    /// NIP-44 from the connection's key to the owner key: who has a token and not that key reads nothing.
     contribution: String,
 }
 
@@ -67,26 +69,28 @@ pub struct Contributed {
     pub memory: DeviceMemory,
 }
 
-/// Judges an offer, and contributes to it if it is what the person was shown.
+/// Opens an offer, judges it, and contributes to it if it is what the person was shown.
 pub fn contribute<R: RngCore + CryptoRng>(
     share: &KeyShare,
-    owner: &PublicKey,
+    owner: &OwnerKey,
     shown: &ShownRequest,
     offer: &Offer,
     memory: Option<&DeviceMemory>,
     now_ms: u64,
     rng: &mut R,
 ) -> Result<Contributed, Failure> {
-    let call = ContributionRequest::decode(&offer.contribution).map_err(|error| misled(&error.to_string()))?;
+    let owner_pubkey = &owner.public_key();
+    let connection = Connection::restore(offer.evidence.connection.clone(), owner_pubkey, &share.group().group)
+        .map_err(|error| misled(&error.to_string()))?;
+    let call = Zeroizing::new(owner.open_from(&connection.grant().transport_pubkey, &offer.contribution)?);
+    let call = ContributionRequest::decode(&call).map_err(|error| misled(&error.to_string()))?;
     let event: VerifiedEvent = call.event.into_verified().map_err(|error| misled(&error.to_string()))?;
     if event.id != shown.request {
         return Err(misled("it offers another request than the one you were shown"));
     }
-    let device = DeviceHolder { public: share.group(), holder: share.index(), owner, memory };
+    let device = DeviceHolder { public: share.group(), holder: share.index(), owner: owner_pubkey, memory };
     let judgement =
         device.judge(&offer.evidence, &event, &call.conversation, now_ms).map_err(|error| refused(&error))?;
-    let connection = Connection::restore(offer.evidence.connection.clone(), owner, &share.group().group)
-        .map_err(|error| misled(&error.to_string()))?;
     if connection.grant().connection != shown.connection || connection.terms().label != shown.label {
         return Err(misled("it is of another app than you were shown"));
     }

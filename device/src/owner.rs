@@ -6,6 +6,7 @@
 use bunker_core::{
     event::{Event, Template},
     keys::{PublicKey, TransportSecret},
+    nip44,
     statement::{Statement, Verb},
 };
 use frost_wasm_core::{
@@ -85,6 +86,17 @@ impl OwnerKey {
         let event = self.sign_template(Statement::template(group, seq, verb, now_s), rng)?;
         let checked = Statement::verify(event).map_err(|error| unacceptable(error.to_string()))?;
         Ok(checked.event().clone())
+    }
+
+    /// Opens what a connection's key encrypted to the owner key (NIP-44).
+    pub(crate) fn open_from(&self, sender: &PublicKey, payload: &str) -> Result<String, Failure> {
+        let opened = self.0.conversation_key(sender).ok().and_then(|key| nip44::decrypt(&key, payload).ok());
+        opened.ok_or_else(|| {
+            Failure::new(
+                "request_misled",
+                "Nothing was signed: what the server offers is not for your owner key. Sign in again and try once more.",
+            )
+        })
     }
 
     pub(crate) fn sign_template<R: RngCore + CryptoRng>(

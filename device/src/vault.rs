@@ -322,7 +322,7 @@ impl Vault {
     ) -> Result<Contributed, Failure> {
         let owner = self.owner()?;
         let share = shares.open_one(owner)?;
-        contribution::contribute(&share, &owner.public_key(), shown, offer, memory, now_ms, rng)
+        contribution::contribute(&share, owner, shown, offer, memory, now_ms, rng)
     }
 
     /// Puts the whole key together out of this device's share and the recovery kit, without any server.

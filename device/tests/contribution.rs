@@ -107,7 +107,9 @@ impl World {
         let (pending, commitments) = joint::begin(operation, &request.id, &self.bunker, &mut self.rng).unwrap();
         let conversation = self.transport.conversation_key(&self.client.public_key()).unwrap();
         let call = ContributionRequest::encode(request, &conversation, 0, &commitments);
-        (json!({"evidence": self.evidence, "contribution": call.as_str()}), pending)
+        let to_owner = self.transport.conversation_key(&self.owner.public_key()).unwrap();
+        let sealed = nip44::encrypt_random(&to_owner, &call, &mut self.rng).unwrap();
+        (json!({"evidence": self.evidence, "contribution": sealed}), pending)
     }
 
     fn contribute(
@@ -117,8 +119,7 @@ impl World {
     ) -> Result<passport_device::contribution::Contributed, &'static str> {
         let shown: ShownRequest = serde_json::from_value(shown.clone()).unwrap();
         let offer: Offer = serde_json::from_value(offer.clone()).unwrap();
-        let owner = self.owner.public_key();
-        contribute(&self.device, &owner, &shown, &offer, None, NOW_S * 1000, &mut self.rng).map_err(|it| it.code())
+        contribute(&self.device, &self.owner, &shown, &offer, None, NOW_S * 1000, &mut self.rng).map_err(|it| it.code())
     }
 }
 
@@ -166,6 +167,10 @@ fn an_offer_that_does_not_stand_on_the_owners_own_word_is_refused() {
     let mut broken = offer.clone();
     broken["contribution"] = json!("{}");
     assert_eq!(world.contribute(&shown, &broken).map(drop), Err("request_misled"));
+    // Another owner, who has the token: it reads nothing.
+    let owner = std::mem::replace(&mut world.owner, OwnerKey::fresh(&mut world.rng));
+    assert_eq!(world.contribute(&shown, &offer).map(drop), Err("request_misled"));
+    world.owner = owner;
     // The owner's own rules count here too, whatever the bunker says.
     let mut strict = World::new(r#"{"rules":[{"effect":"allow","methods":["sign_event"],"kinds":[7]}]}"#);
     let (shown, offer, _) = strict.note();

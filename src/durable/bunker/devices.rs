@@ -7,6 +7,7 @@ use std::{cell::RefCell, collections::BTreeMap};
 use bunker_core::{
     joint::{self, ContributionReply, ContributionRequest},
     keys::EventId,
+    nip44,
     session::{BunkerEffect, Evidence, Refusal},
 };
 use worker::Request;
@@ -50,7 +51,12 @@ impl Bunker {
         };
         let epoch = share.group().epoch;
         let contribution = ContributionRequest::encode(&request.event, &request.conversation, epoch, &commitments);
-        Ok(OfferReply { evidence, contribution: contribution.to_string() })
+        // To the owner key: it holds what opens all of the connection's traffic, and a token must not be enough for that.
+        let to_owner = request.transport.conversation_key(&state.identity().owner);
+        let to_owner = to_owner.map_err(|error| Problem::internal(error.to_string()))?;
+        let contribution = nip44::encrypt_random(&to_owner, &contribution, &mut platform::rng());
+        let contribution = contribution.map_err(|error| Problem::new(409, "request_refused", error.to_string()))?;
+        Ok(OfferReply { evidence, contribution })
     }
 
     pub(super) async fn accept(&self, request: &mut Request) -> Result<(), Problem> {

@@ -54,7 +54,7 @@ impl Drop for Landing<'_> {
 /// A request with the keys of its connection.
 pub(super) struct Request {
     pub(super) event: VerifiedEvent,
-    transport: Rc<TransportSecret>,
+    pub(super) transport: Rc<TransportSecret>,
     pub(super) conversation: Rc<ConversationKey>,
 }
 

@@ -96,7 +96,8 @@ pub struct OfferReply {
     /// The owner's own statements that bear on the request.
     #[schema(value_type = Object)]
     pub evidence: Evidence,
-    /// The app's signed event, the key that it decrypts under, and the bunker's commitments: a JSON text. Secret.
+    /// The app's signed event, the key that it decrypts under, and the bunker's commitments: a JSON text, encrypted
+    /// (NIP-44) from the connection's key to the owner key.
     pub contribution: String,
 }
 
