@@ -188,6 +188,10 @@ impl HolderState {
         now_s: u64,
     ) -> Result<Option<usize>, Refusal> {
         let Some(ask) = ask(call) else { return Ok(None) };
+        // Also where the rules allow it: what waits for the owner's device can be denied.
+        if self.is_denied(connection, request) {
+            return Err(Refusal::DeniedByOwner);
+        }
         let usage = self.usage_of(&connection.grant().connection);
         // What this request itself used up must not refuse its next attempt.
         let used = if is_counted { &[] } else { usage.rules.as_slice() };
@@ -205,11 +209,15 @@ impl HolderState {
     fn approved(&self, connection: &Connection, request: &EventId, ask: &Ask, now_s: u64) -> Result<(), Refusal> {
         let id = &connection.grant().connection;
         let is_approved = match self.decisions.get(request).map(|decision| decision.verdict()) {
-            Some(Verdict::Denied { connection, .. }) if connection == id => return Err(Refusal::DeniedByOwner),
             Some(Verdict::Approved(it)) => (&it.connection, it.method, it.kind) == (id, ask.permission, ask.kind),
             Some(Verdict::Denied { .. }) | None => false,
         };
         if is_approved || connection.allows(ask, now_s) { Ok(()) } else { Err(Refusal::NeedsApproval) }
+    }
+
+    fn is_denied(&self, connection: &Connection, request: &EventId) -> bool {
+        let verdict = self.decisions.get(request).map(|decision| decision.verdict());
+        matches!(verdict, Some(Verdict::Denied { connection: id, .. }) if *id == connection.grant().connection)
     }
 
     fn task(&self, call: Call) -> Task {

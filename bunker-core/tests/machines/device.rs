@@ -169,6 +169,24 @@ fn what_the_rules_ask_about_needs_the_owners_word_before_the_device_may_contribu
 }
 
 #[test]
+fn what_the_rules_allow_and_the_owner_denies_is_answered_and_never_signed() {
+    let mut world = World::with_device();
+    let app = world.connected(EVERYTHING);
+    let request = note(&mut world, &app);
+    world.say(&Verb::Deny { connection: app.connection, request: request.id }).unwrap();
+    let offered = world.bunker.state.offer(&request, &app.conversation(), world.now_s()).unwrap();
+    assert_eq!(offered.unwrap_err(), Refusal::DeniedByOwner);
+    let shown = evidence(&world, &app.connection, &request);
+    let refused = judged(&world, &shown, &app, &request, None).unwrap_err();
+    assert_eq!(refused, DeviceRefused::Refused(Refusal::DeniedByOwner));
+    world.device_is_here = true;
+    let outcome = world.judge_again_through(request, |_, _| panic!("the bunker begins nothing"));
+    world.device_is_here = false;
+    assert!(app.read(&outcome.reply()).error_text().unwrap().contains("said no"));
+    assert_eq!(world.bunker.state.pending().count(), 0);
+}
+
+#[test]
 fn what_the_owner_denied_or_revoked_is_offered_to_no_device() {
     let mut world = World::with_device();
     let app = world.connected(EVERYTHING);
