@@ -79,8 +79,8 @@ impl DeviceShare {
         let group = &self.share.group().group;
         let _turn = self.shares.turn(group)?;
         let memory = self.memories.find(group, &request.connection)?;
-        let (owner, now_ms, rng) = (owner.public_key(), platform::now_ms(), &mut platform::rng());
-        let made = contribution::contribute(&self.share, &owner, &shown(request), offer, memory.as_ref(), now_ms, rng)?;
+        let (now_ms, rng) = (platform::now_ms(), &mut platform::rng());
+        let made = contribution::contribute(&self.share, owner, &shown(request), offer, memory.as_ref(), now_ms, rng)?;
         self.memories.keep(group, made.memory)?;
         Ok(made.reply)
     }
@@ -132,7 +132,8 @@ fn absent(shares: &Shares, key: &KeyView) -> Failure {
         "share_not_here",
         format!(
             "This device has no share of {}, and the server can't act without one. Answer on the device that made the \
-             key; or copy its file shares/{} to {}. Without that device, the recovery kit alone does not sign.",
+             key; or copy its file shares/{} to {}. If that device is lost, take the key out with the recovery kit: passport \
+             export begin",
             key.npub,
             name(&key.group),
             shares.path(&key.group).display(),

@@ -487,7 +487,18 @@ pub(crate) struct ReleaseReply {
     /// The owner's `export` statement.
     pub(crate) statement: Event,
     /// The shares.
-    pub(crate) packages: SharePackages,
+    pub(crate) packages: ReleasedPackages,
+}
+
+/// The shares of the server's holders.
+#[derive(Deserialize)]
+pub(crate) struct ReleasedPackages {
+    /// The bunker's.
+    #[serde(rename = "1")]
+    pub(crate) bunker: String,
+    /// The cosigner's; none in device custody.
+    #[serde(rename = "2")]
+    pub(crate) cosigner: Option<String>,
 }
 
 /// Answer to `GET /keys/{group}/connections`

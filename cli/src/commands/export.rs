@@ -8,7 +8,12 @@ use frost_wasm_core::{
     group::{GroupPublic, HolderRole},
     login::LoginKeys,
 };
-use passport_device::export::{self, Exported};
+use passport_device::{
+    export::{self, Exported},
+    kit::{KitFile, OpenedKit},
+    owner::OwnerKey,
+    split::SharePackages,
+};
 use serde::Serialize;
 use zeroize::Zeroizing;
 
@@ -19,12 +24,13 @@ use crate::{
     identity::{self, KeyName},
     kit,
     output::Output,
+    owner::Unlocked,
     platform, prompt,
     saying::say_signed,
     server::Method,
     session::Session,
     shares::Shares,
-    wire::{ExportState, ExportView, KeyView, OwnerStatement, ReleaseReply, ReleaseRequest},
+    wire::{ExportState, ExportView, KeyView, OwnerStatement, ReleaseReply, ReleaseRequest, ReleasedPackages},
 };
 
 /// Take the whole key out, to leave with it.
@@ -33,7 +39,8 @@ use crate::{
 /// there so that you notice, and can cancel, when somebody else asks in your name.
 ///
 /// A key in device custody comes together out of this device's share and the recovery kit, at once and without any
-/// server: `passport export finish --kit FILE`.
+/// server: `passport export finish --kit FILE`. When the device's share is lost, the one that the server releases after
+/// the delay takes its place.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Export {
     Begin(Begin),
@@ -70,7 +77,7 @@ pub(crate) struct Cancel {
 #[command(group = ArgGroup::new("where").args(["out", "reveal"]).required(true), after_help = "\
 Examples:
   passport export finish --out nsec.txt
-  passport export finish --out nsec.txt --kit npub1sn0wdenkuka.kit.json    in device custody, without the server")]
+  passport export finish --out nsec.txt --kit npub1sn0wdenkuka.kit.json    in device custody")]
 pub(crate) struct Finish {
     /// Write the nsec into a new file that only you can read
     #[arg(long, value_name = "FILE")]
@@ -78,7 +85,8 @@ pub(crate) struct Finish {
     /// Print the nsec
     #[arg(long)]
     reveal: bool,
-    /// For a key in device custody: its recovery kit, which says which key is meant
+    /// For a key in device custody: its recovery kit, which says which key is meant. With this device's share nothing
+    /// else is needed; without it, begin the export first and wait for the delay
     #[arg(long, value_name = "FILE", conflicts_with = "key")]
     kit: Option<PathBuf>,
     #[command(flatten)]
@@ -110,7 +118,10 @@ impl Begin {
     fn run(self, output: &Output) -> Result<(), Failure> {
         let mut session = Session::resume()?;
         let key = self.key.one(&mut session)?;
-        on_the_server(&identity::detail(&mut session, &key)?.public)?;
+        let is_here = Shares::of(session.home()).sealed(&key.group)?.is_some();
+        if is_here && is_on_device(&identity::detail(&mut session, &key)?.public) {
+            return Err(kit_needed());
+        }
         let unlocked = session.unlock()?;
         let path = path(&key);
         let sign = |seq| {
@@ -181,49 +192,81 @@ impl Finish {
         let mut session = Session::resume()?;
         let key = self.key.one(&mut session)?;
         let public = identity::detail(&mut session, &key)?.public;
-        on_the_server(&public)?;
-        let unlocked = session.unlock()?;
-        let path = format!("{}/release", path(&key));
-        let reply: ReleaseReply =
-            session.sensitive(&unlocked.keys, |session| session.send(Method::Post, &path, &ReleaseRequest {}))?;
-        let exported = export::finish(&unlocked.owner, &key.group, &reply.statement, &public, &reply.packages)?;
-        if exported.npub == key.npub {
-            Ok(exported)
-        } else {
-            Err(Failure::stopped("key_changed", "The shares are those of another key. Nothing was written."))
+        if is_on_device(&public) {
+            return Err(kit_needed());
         }
+        let (owner, ReleaseReply { statement, packages }) = release(&mut session, &key)?;
+        let ReleasedPackages { bunker, cosigner: Some(cosigner) } = packages else {
+            return Err(Failure::stopped(
+                "export_damaged",
+                "The server released one share of two. Begin the export again.",
+            ));
+        };
+        let packages = SharePackages { bunker, cosigner };
+        of_this_key(&key, export::finish(&owner, &key.group, &statement, &public, &packages)?)
     }
 }
 
-/// Out of this device's share and the recovery kit. Neither a server nor a sign-in is needed: the kit has the owner key.
+/// Out of the recovery kit and this device's share; or, when there is none here, the one that the server releases.
 fn with_kit(path: &Path) -> Result<Exported, Failure> {
     let kit = kit::read(path)?;
-    let sealed = Shares::of(&Home::find()?).sealed(&kit.group())?.ok_or_else(|| {
-        Failure::stopped(
-            "share_not_here",
-            format!(
-                "This device has no share of {}. In device custody, use the kit on the device that made the key; in                  hosted custody, leave without it: passport export begin",
-                kit.npub()
-            ),
-        )
-    })?;
-    let passphrase = prompt::KIT_PASSPHRASE.ask(&kit.npub())?;
-    let opened = kit.open(&kit.stretch(passphrase.expose_secret())?)?;
+    let home = Home::find()?;
+    let Some(sealed) = Shares::of(&home).sealed(&kit.group())? else { return with_kit_and_server(&kit) };
+    // Neither a server nor a sign-in is needed: the kit has the owner key.
+    let opened = open(&kit)?;
     opened.check(&opened.owner.public_key(), &sealed.group())?;
     let share = sealed.open_one(&opened.owner)?;
     Ok(export::with_kit(share, opened)?)
 }
 
-/// Refuses to ask the server for what it does not have.
-fn on_the_server(public: &GroupPublic) -> Result<(), Failure> {
-    if public.holders.iter().all(|holder| holder.role != HolderRole::Device) {
-        return Ok(());
+fn with_kit_and_server(kit: &KitFile) -> Result<Exported, Failure> {
+    let mut session = Session::resume()?;
+    let key = identity::list(&mut session)?.into_iter().find(|key| key.group == kit.group());
+    let key = key.ok_or_else(|| {
+        Failure::stopped(
+            "share_not_here",
+            format!("Neither this device nor your account has a share of {}, beside that of the kit.", kit.npub()),
+        )
+    })?;
+    let public = identity::detail(&mut session, &key)?.public;
+    let opened = open(kit)?;
+    let (owner, ReleaseReply { statement, packages }) = release(&mut session, &key)?;
+    let ReleasedPackages { bunker, .. } = packages;
+    of_this_key(&key, export::finish_with_kit(&owner, &key.group, &statement, &public, &bunker, opened)?)
+}
+
+fn open(kit: &KitFile) -> Result<OpenedKit, Failure> {
+    let passphrase = prompt::KIT_PASSPHRASE.ask(&kit.npub())?;
+    Ok(kit.open(&kit.stretch(passphrase.expose_secret())?)?)
+}
+
+/// Has the server's holders hand out what they have.
+fn release(session: &mut Session, key: &KeyView) -> Result<(OwnerKey, ReleaseReply), Failure> {
+    let Unlocked { owner, keys } = session.unlock()?;
+    let path = format!("{}/release", path(key));
+    let reply = session.sensitive(&keys, |session| session.send(Method::Post, &path, &ReleaseRequest {}))?;
+    Ok((owner, reply))
+}
+
+fn of_this_key(key: &KeyView, exported: Exported) -> Result<Exported, Failure> {
+    if exported.npub == key.npub {
+        Ok(exported)
+    } else {
+        Err(Failure::stopped("key_changed", "The shares are those of another key. Nothing was written."))
     }
-    Err(Failure::stopped(
+}
+
+/// Whether one of the shares is on a device of the person's.
+fn is_on_device(public: &GroupPublic) -> bool {
+    public.holders.iter().any(|holder| holder.role == HolderRole::Device)
+}
+
+fn kit_needed() -> Failure {
+    Failure::stopped(
         "kit_needed",
-        "The server has but one share of this key, and there is nothing to wait for: the key comes together out of this \
-         device's share and the recovery kit. Use: passport export finish --kit FILE --out FILE",
-    ))
+        "The server has only one share of this key. Take the recovery kit, too: passport export finish --kit FILE --out \
+         FILE. On the device that has your share, that works at once and without the server.",
+    )
 }
 
 fn sensitively<T>(
