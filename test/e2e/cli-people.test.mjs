@@ -46,6 +46,7 @@ class Person {
       child.stderr.on("data", (bytes) => err.push(bytes));
       child.on("error", reject);
       child.on("close", (code) => resolve({ code, stdout: Buffer.concat(out).toString(), stderr: Buffer.concat(err).toString() }));
+      child.stdin.on("error", () => {}); // a program that ends without reading
       child.stdin.end(input);
     });
   }
