@@ -102,6 +102,20 @@ test("a panic ends the request alone: the next one on that object succeeds, and 
   app = await RawApp.open(account.bunker_url, app.secretKey);
 });
 
+test("a ceremony whose storage fails once says so, has lost nothing, and takes the same word afterwards", async () => {
+  const person = await Participant.signedIn(server);
+  await person.start();
+  for (let round = 1; !person.stand.verified; round += 1) {
+    const [said] = person.stand.packages;
+    await arrange("storage_fails");
+    const failed = await person.say(said);
+    expect([failed.status, failed.body.code]).toEqual([503, "unavailable"]);
+    expect((await person.look()).body).toMatchObject({ round, next: person.stand.next });
+    await person.step();
+  }
+  expect((await person.create()).created.status).toBe(201);
+});
+
 test("an identity that is deleted while a request is worked on gives no answer to it, and nothing is written behind the deletion", async () => {
   const owner = await Device.signedIn(server);
   const { group } = await owner.makeKey();
@@ -126,18 +140,4 @@ test("an identity that is deleted while a request is worked on gives no answer t
     expect(stored.filter((kinds) => kinds.includes("deleted"))).toEqual([["deleted"]]);
   }
   await server.start();
-});
-
-test("a ceremony whose storage fails once says so, has lost nothing, and takes the same word afterwards", async () => {
-  const person = await Participant.signedIn(server);
-  await person.start();
-  for (let round = 1; !person.stand.verified; round += 1) {
-    const [said] = person.stand.packages;
-    await arrange("storage_fails");
-    const failed = await person.say(said);
-    expect([failed.status, failed.body.code]).toEqual([503, "unavailable"]);
-    expect((await person.look()).body).toMatchObject({ round, next: person.stand.next });
-    await person.step();
-  }
-  expect((await person.create()).created.status).toBe(201);
 });
