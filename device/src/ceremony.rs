@@ -4,7 +4,7 @@
 //! what this device wanted or was told; packages against the keys in the terms. A party's own word under its own key is
 //! what binds it, so a server that shows different things to different parties is found out by the parties.
 
-use bunker_core::{event::Event, keys::PublicKey, statement::Verb};
+use bunker_core::{event::Event, keys::PublicKey};
 use frost_wasm_core::{
     ceremony::{CeremonyId, Failure as Blame, Memory, Package, Participant, PartyKeys, Step, Terms, Transcript},
     group::{GroupId, GroupPublic, HolderRole},
@@ -21,17 +21,13 @@ use crate::{
     Failure,
     holders::{HolderKeys, Holders},
     owner::OwnerKey,
-    split,
+    split::{self, THRESHOLD},
 };
 
-/// Any two of bunker, cosigner or device, and recovery kit.
-const TWO_OF_THREE: u16 = 2;
 /// How long a round of several people waits, in seconds, unless they agree on something else: a day.
 const PEOPLE_ROUND_SECONDS: u32 = 24 * 60 * 60;
 /// How long a round of one device and the server's holders waits, in seconds.
 const SERVER_ROUND_SECONDS: u32 = 60;
-/// A group's first statement.
-const FIRST_SEQ: u64 = 1;
 
 /// `POST /ceremony/start`
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -134,7 +130,7 @@ impl Outcome {
         now_s: u64,
         rng: &mut R,
     ) -> Result<Event, Failure> {
-        owner.sign(self.public.group, FIRST_SEQ, &Verb::CreateGroup(self.public.clone()), now_s, rng)
+        split::create_group(owner, &self.public, now_s, rng)
     }
 }
 
@@ -179,7 +175,7 @@ impl Attendance {
             Expected::server(HolderRole::Cosigner, cosigner),
             Expected::person(HolderRole::Recovery, signing_of(owner)),
         ];
-        Self::start(owner, expected, TWO_OF_THREE, SERVER_ROUND_SECONDS, &Secret32::random(rng), rng)
+        Self::start(owner, expected, THRESHOLD, SERVER_ROUND_SECONDS, &Secret32::random(rng), rng)
     }
 
     /// A new key for device custody: the server's bunker, this device, and this device for the recovery kit. The
@@ -194,7 +190,7 @@ impl Attendance {
             Expected::person(HolderRole::Device, signing_of(owner)),
             Expected::person(HolderRole::Recovery, signing_of(owner)),
         ];
-        Self::start(owner, expected, TWO_OF_THREE, SERVER_ROUND_SECONDS, &Secret32::random(rng), rng)
+        Self::start(owner, expected, THRESHOLD, SERVER_ROUND_SECONDS, &Secret32::random(rng), rng)
     }
 
     /// A new key among people, each with a device of their own. `seed` is all that has to be kept until the end.
@@ -236,12 +232,11 @@ impl Attendance {
         rng: &mut R,
     ) -> Result<(Self, StartRequest), Failure> {
         let attendance = Self::new(owner, GroupId::random(rng), threshold, expected, seed)?;
-        let is_server = |role| matches!(role, HolderRole::Bunker | HolderRole::Cosigner);
         let participants = attendance.expected.iter().zip(1..).map(|(it, number)| {
             let mine = attendance.places.iter().find(|place| place.number == number);
             ParticipantRequest {
                 role: it.role,
-                owner: (!is_server(it.role)).then(|| PublicKey::from_bytes(*it.signing.as_bytes())),
+                owner: (!it.role.is_on_server()).then(|| PublicKey::from_bytes(*it.signing.as_bytes())),
                 receiving_key: mine.map(|place| place.keys.receiving_public()),
             }
         });
@@ -311,8 +306,7 @@ impl Attendance {
         if let Some(failure) = self.run.as_ref().and_then(Transcript::failure) {
             return Err(self.failed(failure));
         }
-        let finished = self.run.as_ref().is_some_and(|it| it.step() == Step::Verified);
-        if !matches!(view.status.as_str(), "joining" | "running") && !finished {
+        if !matches!(view.status.as_str(), "joining" | "running") && !self.is_verified() {
             return Err(self.ended(view));
         }
         let Some(transcript) = &self.run else { return Ok(Vec::new()) };
@@ -323,6 +317,12 @@ impl Attendance {
             packages.extend(participant.answer(transcript, memory, rng).map_err(internal)?);
         }
         Ok(packages)
+    }
+
+    /// Whether every holder has checked and accepted the key.
+    #[must_use]
+    pub fn is_verified(&self) -> bool {
+        self.run.as_ref().is_some_and(|it| it.step() == Step::Verified)
     }
 
     /// What came out, once every holder has checked and accepted it.

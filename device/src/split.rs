@@ -22,8 +22,8 @@ use crate::{
     owner::OwnerKey,
 };
 
-/// Hosted custody: any two of bunker, cosigner and recovery kit.
-const THRESHOLD: u16 = 2;
+/// Any two of bunker, cosigner or device, and recovery kit.
+pub(crate) const THRESHOLD: u16 = 2;
 
 /// A group's first statement.
 const FIRST_SEQ: u64 = 1;
@@ -80,7 +80,7 @@ pub fn split<R: RngCore + CryptoRng>(
         keygen::split(secret, group, &parties, THRESHOLD, rng).map_err(|error| failed(error.to_string()))?;
     let [bunker, cosigner, recovery] =
         <[KeyShare; 3]>::try_from(shares).map_err(|_| failed("it did not come out in three shares".into()))?;
-    let statement = owner.sign(group, FIRST_SEQ, &Verb::CreateGroup(public.clone()), now_s, rng)?;
+    let statement = create_group(owner, &public, now_s, rng)?;
     let mut seal = |to: &ReceivingPublic, share: &KeyShare| {
         let share_secret = share.expose_signing_share();
         let aad = share_aad(&statement, share.index());
@@ -100,6 +100,16 @@ pub fn npub_of(secret: &Secret32) -> Result<String, Failure> {
     TransportSecret::from_secret(secret)
         .map(|pair| nip19::encode_npub(&pair.public_key()))
         .map_err(|error| Failure::new("not_a_secret_key", format!("This is no secret key: {error}.")))
+}
+
+/// The group's first statement, by which its owner makes it.
+pub(crate) fn create_group<R: RngCore + CryptoRng>(
+    owner: &OwnerKey,
+    public: &GroupPublic,
+    now_s: u64,
+    rng: &mut R,
+) -> Result<Event, Failure> {
+    owner.sign(public.group, FIRST_SEQ, &Verb::CreateGroup(public.clone()), now_s, rng)
 }
 
 /// The `npub1…` of a group.

@@ -15,7 +15,7 @@ use bunker_core::{
 };
 use frost_wasm_core::{
     ceremony::{CeremonyId, Package},
-    group::{GroupId, GroupPublic},
+    group::{GroupId, GroupPublic, HolderRole},
     kdf::Stretched,
     login::{LoginKeys, OwnerBlobKey},
     secret::{Secret32, SecretString},
@@ -210,9 +210,9 @@ impl Vault {
     ) -> Result<KeygenStand, Failure> {
         self.require_unlocked()?;
         let attendance = self.keygen.as_mut().ok_or_else(no_keygen)?;
-        let stand = attendance.take(view, rng).and_then(|packages| {
-            let verified = attendance.outcome()?.is_some();
-            Ok(KeygenStand { packages, next: attendance.next(), round: attendance.round(), verified })
+        let stand = attendance.take(view, rng).map(|packages| {
+            let (next, round, verified) = (attendance.next(), attendance.round(), attendance.is_verified());
+            KeygenStand { packages, next, round, verified }
         });
         if stand.is_err() {
             self.keygen = None;
@@ -234,8 +234,7 @@ impl Vault {
             ceremony: outcome.ceremony,
             shares: Some(SealedShares::seal(&outcome, owner, rng)?).filter(|it| it.indices().next().is_some()),
         };
-        // The kit's place is the last one.
-        self.recovery = outcome.shares.into_iter().next_back();
+        self.recovery = outcome.shares.into_iter().find(|share| share.role() == HolderRole::Recovery);
         self.keygen = None;
         Ok(made)
     }

@@ -87,6 +87,12 @@ impl HolderRole {
             Self::Recovery => "recovery",
         }
     }
+
+    /// Whether its share lives on a server, and not with a person.
+    #[must_use]
+    pub const fn is_on_server(self) -> bool {
+        matches!(self, Self::Bunker | Self::Cosigner)
+    }
 }
 
 impl fmt::Display for HolderRole {
