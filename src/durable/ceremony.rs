@@ -163,7 +163,7 @@ impl Ceremony {
     async fn drive(&self) {
         self.is_owed.set(false);
         loop {
-            let Ok(calls) = self.with(Live::calls) else { return };
+            let Ok(calls) = self.with(|live| live.calls()) else { return };
             let asked = calls.iter().map(|(role, call)| async move {
                 let index = call.terms.party(call.number).and_then(|party| party.receives).map(|seat| seat.index);
                 let index = index.ok_or_else(|| Problem::internal("a holder without a place"))?;
@@ -304,7 +304,7 @@ impl Live {
     }
 
     /// Which of the server's own holders have something to say or to hear.
-    fn calls(&mut self) -> Vec<(HolderRole, PartyCall)> {
+    fn calls(&self) -> Vec<(HolderRole, PartyCall)> {
         let Some(run) = self.meeting.run() else { return Vec::new() };
         let transcript = run.transcript();
         let over = self.meeting.end();
@@ -370,7 +370,7 @@ fn participant(it: &Invited) -> Option<ParticipantView> {
 }
 
 fn is_server(it: &Invited) -> bool {
-    it.receives.is_some_and(|seat| matches!(seat.role, HolderRole::Bunker | HolderRole::Cosigner))
+    it.receives.is_some_and(|seat| seat.role.is_on_server())
 }
 
 fn reason(failure: &Failure) -> &'static str {

@@ -2,10 +2,7 @@
 //! that was said so far. What it has to say follows from those, so an eviction between any two steps costs nothing but
 //! the nonces in flight, which are made anew.
 
-use std::{
-    cell::{Cell, RefCell},
-    rc::Rc,
-};
+use std::{cell::RefCell, rc::Rc};
 
 use frost_wasm_core::{
     ceremony::{CeremonyId, Memory, Package, Participant, PartyKeys, Step, Terms, Transcript, ValidTerms},
@@ -56,7 +53,6 @@ pub(super) struct Party {
     log: Log,
     transcript: RefCell<Transcript>,
     memory: RefCell<Memory>,
-    count: Cell<usize>,
 }
 
 /// Holds the party of an object while it is in memory.
@@ -157,14 +153,8 @@ impl PartySlot {
         for package in &packages {
             transcript.take(package).map_err(damaged)?;
         }
-        let party = Party {
-            number: begun.number,
-            keys,
-            log,
-            transcript: RefCell::new(transcript),
-            memory: RefCell::default(),
-            count: Cell::new(packages.len() + 1),
-        };
+        let party =
+            Party { number: begun.number, keys, log, transcript: RefCell::new(transcript), memory: RefCell::default() };
         Ok(Some(self.0.borrow_mut().insert(Rc::new(party)).clone()))
     }
 
@@ -203,7 +193,6 @@ impl PartySlot {
             log,
             transcript: RefCell::new(Transcript::new(terms.clone())),
             memory: RefCell::default(),
-            count: Cell::new(1),
         };
         let party = self.0.borrow_mut().insert(Rc::new(party)).clone();
         let alarm = object.storage().set_alarm(std::time::Duration::from_millis(KEPT_MS)).await;
@@ -216,6 +205,8 @@ impl Party {
     /// Takes the packages that are new: the store first, and only then memory.
     fn take(&self, packages: &[Package]) -> Result<(), Problem> {
         let mut transcript = self.transcript.borrow().clone();
+        // The first row says what was begun.
+        let rows = 1 + transcript.packages().count();
         let mut new = Vec::new();
         for package in packages {
             let is_new = transcript.take(package).map_err(|error| unacceptable(&error.to_string()))?;
@@ -223,8 +214,7 @@ impl Party {
                 new.push(package);
             }
         }
-        self.log.append(self.count.get(), &new)?;
-        self.count.set(self.count.get() + new.len());
+        self.log.append(rows, &new)?;
         *self.transcript.borrow_mut() = transcript;
         Ok(())
     }

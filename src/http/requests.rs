@@ -222,6 +222,7 @@ async fn deliver(
     Ok(Json(DecideReply { request: path.request.to_string(), status }))
 }
 
-fn no_such_request() -> Problem {
+/// The one answer for requests that do not wait.
+pub(crate) fn no_such_request() -> Problem {
     Problem::new(404, "no_such_request", "This request does not wait any more: it was decided, or it ran out.")
 }

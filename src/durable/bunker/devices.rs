@@ -18,7 +18,10 @@ use super::{
 };
 use crate::{
     durable::{holder::Holder, rpc},
-    http::dto::{DeviceContribution, OfferReply},
+    http::{
+        dto::{DeviceContribution, OfferReply},
+        requests::no_such_request,
+    },
     platform,
     problem::Problem,
 };
@@ -43,7 +46,8 @@ impl Bunker {
         let mut offers = self.offers.0.borrow_mut();
         offers.retain(|offered, _| state.pending_request(offered).is_some());
         offers.insert(id, pending);
-        let connection = state.connection_of(&recipient(&request)?).ok_or_else(gone)?;
+        let connection = state.pending_request(&id).and_then(|pending| state.connection(&pending.connection));
+        let connection = connection.ok_or_else(no_such_request)?;
         let evidence = Evidence {
             created: state.identity().statement.clone(),
             connection: connection.record().clone(),
@@ -63,7 +67,7 @@ impl Bunker {
         let DeviceContribution { request: id, reply } = rpc::body(request).await?;
         let holder = self.holder().await?;
         let request = waiting(&holder, &id)?;
-        let _landing = self.in_flight.take_off(id).ok_or_else(gone)?;
+        let _landing = self.in_flight.take_off(id).ok_or_else(no_such_request)?;
         let pending = self.offers.0.borrow_mut().remove(&id).ok_or_else(|| {
             let detail =
                 "This offer is not there any more, and its nonces are gone. Ask for another and contribute to that.";
@@ -86,19 +90,15 @@ impl Bunker {
             effect @ (BunkerEffect::Send(_) | BunkerEffect::Resend(_) | BunkerEffect::Hold(_)) => {
                 // Revoked, paused or run out since the offer: the app hears that, and the contribution is dropped.
                 self.carry_out(&holder, &request, effect).await;
-                Err(gone())
+                Err(no_such_request())
             }
         }
     }
 }
 
 fn waiting(holder: &Holder, id: &EventId) -> Result<requests::Request, Problem> {
-    let event = holder.state().pending_request(id).map(|pending| pending.event.clone()).ok_or_else(gone)?;
+    let event = holder.state().pending_request(id).map(|pending| pending.event.clone()).ok_or_else(no_such_request)?;
     keys_of(holder, event.into_verified().map_err(|error| Problem::internal(error.to_string()))?)
-}
-
-fn recipient(request: &requests::Request) -> Result<bunker_core::keys::PublicKey, Problem> {
-    bunker_core::relay::recipient(&request.event).ok_or_else(gone)
 }
 
 fn not_offered(refusal: &Refusal) -> Problem {
@@ -110,8 +110,4 @@ fn not_offered(refusal: &Refusal) -> Problem {
         ),
         refusal => Problem::new(409, "request_refused", format!("Nothing is to be contributed to: {refusal}.")),
     }
-}
-
-fn gone() -> Problem {
-    Problem::new(404, "no_such_request", "This request does not wait any more: it was decided, or it ran out.")
 }
