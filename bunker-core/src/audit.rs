@@ -6,6 +6,7 @@
 //!
 //! Out of scope: who wrote the chain. A holder that lies from the start writes a chain that verifies.
 
+use frost_wasm_core::ceremony::CeremonyId;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -85,6 +86,13 @@ pub enum Happening {
     ShareReleased {
         /// The event id of the owner's `export` statement.
         statement: EventId,
+    },
+    /// This holder's share was replaced by one of the next epoch.
+    EpochEntered {
+        /// The epoch.
+        epoch: u32,
+        /// The ceremony that it came out of.
+        ceremony: CeremonyId,
     },
 }
 

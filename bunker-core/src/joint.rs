@@ -13,6 +13,6 @@ mod wire;
 
 pub use self::{
     bunker::{Pending, begin, finish},
-    cosigner::{ContributeError, contribute},
+    cosigner::{ContributeError, OTHER_EPOCH, contribute},
     wire::{ContributionReply, ContributionRequest, WireError},
 };

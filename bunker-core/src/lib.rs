@@ -34,6 +34,7 @@ pub mod policy;
 pub mod proof;
 pub mod relay;
 pub mod replay;
+pub mod reshare;
 pub mod session;
 pub mod statement;
 pub mod uri;

@@ -18,6 +18,7 @@
 mod coordinator;
 mod cosigner;
 mod device;
+mod epochs;
 mod export;
 mod holding;
 mod judgement;
@@ -31,6 +32,7 @@ pub use self::{
     coordinator::{Admission, Answer, BunkerEffect, Failure, Received},
     cosigner::CosignerEffect,
     device::{DeviceHolder, DeviceJudgement, DeviceMemory, DeviceRefused, Evidence},
+    epochs::{Entered, ReshareRefused},
     judgement::{Operation, Unreadable},
     refusal::Refusal,
     state::{Custody, HolderState, Identity, LastStatement, Mutation},

@@ -7,6 +7,7 @@
 mod content;
 
 use frost_wasm_core::{
+    ceremony::Digest32,
     group::{GroupError, GroupId, GroupPublic},
     provision::ReceivingPublic,
 };
@@ -69,6 +70,11 @@ pub enum Verb {
     },
     /// Nothing is exported.
     CancelExport,
+    /// The shares are dealt anew, in a ceremony of just these terms.
+    Reshare {
+        /// Digest of the terms.
+        terms: Digest32,
+    },
     /// The holders wipe what they have of the group.
     DeleteGroup,
 }
@@ -87,6 +93,7 @@ impl Verb {
             Self::Deny { .. } => "deny",
             Self::Export { .. } => "export",
             Self::CancelExport => "cancel_export",
+            Self::Reshare { .. } => "reshare",
             Self::DeleteGroup => "delete_group",
         }
     }
@@ -101,7 +108,11 @@ impl Verb {
             | Self::Revoke { connection }
             | Self::Approve(Approval { connection, .. })
             | Self::Deny { connection, .. } => Some(connection),
-            Self::CreateGroup(_) | Self::Export { .. } | Self::CancelExport | Self::DeleteGroup => None,
+            Self::CreateGroup(_)
+            | Self::Export { .. }
+            | Self::CancelExport
+            | Self::Reshare { .. }
+            | Self::DeleteGroup => None,
         }
     }
 }

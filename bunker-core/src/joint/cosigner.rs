@@ -30,6 +30,19 @@ pub enum ContributeError {
     Peer(#[from] PeerError),
 }
 
+/// Code of a contribution that is refused because the two holders' shares are of different epochs.
+pub const OTHER_EPOCH: &str = "other_epoch";
+
+impl ContributeError {
+    /// Stable code.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Sign(SignError::WrongEpoch { .. }) | Self::Ecdh(EcdhError::WrongEpoch { .. }) => OTHER_EPOCH,
+            Self::Sign(_) | Self::Ecdh(_) | Self::Peer(_) => "contribution_failed",
+        }
+    }
+}
+
 /// Makes this holder's contribution to `operation`, which the request event `request` asked for.
 ///
 /// # Errors

@@ -103,7 +103,8 @@ impl DeviceHolder<'_> {
         let Self { public, holder, owner, memory } = *self;
         let created = Statement::restore(evidence.created.clone(), owner, &public.group)?;
         match created.verb() {
-            Verb::CreateGroup(group) if group == public => {}
+            // Of whatever epoch: which shares there are now, the device knows from its own ceremony.
+            Verb::CreateGroup(group) if (group.group, group.pubkey) == (public.group, public.pubkey) => {}
             _ => return Err(DeviceRefused::OtherGroup),
         }
         let connection = Connection::restore(evidence.connection.clone(), owner, &public.group)?;

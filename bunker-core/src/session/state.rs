@@ -13,16 +13,17 @@ use crate::{
     grant::{Connection, ConnectionId, Usage},
     keys::{EventId, PublicKey},
     replay::{ReplayWindow, Seen},
+    reshare::{Epoch, Reshare},
 };
 
-/// Which group, whose, and which of its holders this is. Fixed for the epoch.
+/// Which group, whose, and which of its holders this is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Identity {
     /// The owner's `create_group` statement.
     pub statement: Event,
     /// The owner key: learned with the share, never from a coordinator later.
     pub owner: PublicKey,
-    /// The group's public facts.
+    /// The group's public facts in the present epoch.
     pub public: GroupPublic,
     /// This holder.
     pub holder: HolderIndex,
@@ -80,6 +81,10 @@ pub enum Mutation {
     Forget(EventId),
     /// An export was asked for, or ended.
     Export(Option<Box<Export>>),
+    /// The owner asked for new shares, or has got them.
+    Reshare(Option<Box<Reshare>>),
+    /// The next epoch began.
+    Epoch(Box<Epoch>),
     /// The owner's `delete_group` statement: all else that is stored is wiped.
     Deleted(Box<Event>),
     /// A record of the audit chain.
@@ -97,6 +102,7 @@ pub struct HolderState {
     pub(super) pending: BTreeMap<EventId, Pending>,
     pub(super) decisions: BTreeMap<EventId, Decision>,
     pub(super) export: Option<Export>,
+    pub(super) reshare: Option<Reshare>,
     pub(super) deleted: Option<Event>,
     pub(super) audit: AuditHead,
 }
@@ -114,6 +120,7 @@ impl HolderState {
             pending: BTreeMap::new(),
             decisions: BTreeMap::new(),
             export: None,
+            reshare: None,
             deleted: None,
             audit: AuditHead::default(),
         }
@@ -145,6 +152,8 @@ impl HolderState {
                 self.decisions.remove(request);
             }
             Mutation::Export(export) => self.export = export.as_deref().cloned(),
+            Mutation::Reshare(reshare) => self.reshare = reshare.as_deref().cloned(),
+            Mutation::Epoch(epoch) => self.identity.public = epoch.public().clone(),
             Mutation::Deleted(statement) => {
                 self.connections.clear();
                 self.usage.clear();
@@ -152,6 +161,7 @@ impl HolderState {
                 self.pending.clear();
                 self.decisions.clear();
                 self.export = None;
+                self.reshare = None;
                 self.deleted = Some(Event::clone(statement));
             }
             Mutation::Audit(record) => self.audit = record.head(),

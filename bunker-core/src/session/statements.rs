@@ -12,6 +12,7 @@ use crate::{
     export::Export,
     grant::{Connection, ConnectionId, MAX_CONNECTIONS, Standing},
     keys::{EventId, PublicKey},
+    reshare::Reshare,
     statement::{Statement, Verb},
 };
 
@@ -181,6 +182,8 @@ impl HolderState {
                 self.export(now_ms).ok_or(StatementRefused::NoExport)?;
                 vec![Mutation::Export(None)]
             }
+            // One at a time: the newest counts.
+            Verb::Reshare { terms } => vec![Mutation::Reshare(Some(Box::new(Reshare::said(statement, *terms))))],
             Verb::DeleteGroup => vec![Mutation::Deleted(Box::new(statement.event().clone()))],
         };
         Ok(self.applied(statement, changes, now_ms))

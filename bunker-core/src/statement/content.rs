@@ -1,6 +1,7 @@
 //! What stands in a statement's content: one strict schema per verb.
 
 use frost_wasm_core::{
+    ceremony::Digest32,
     group::{GroupId, GroupPublic},
     provision::ReceivingPublic,
 };
@@ -83,6 +84,8 @@ content!(DenyContent { connection: ConnectionId, request: EventId });
 
 content!(ExportContent { receiver: ReceivingPublic });
 
+content!(ReshareContent { terms: Digest32 });
+
 // cancel_export, delete_group
 content!(BareContent {});
 
@@ -130,6 +133,7 @@ pub(super) fn write(group: GroupId, seq: u64, said: &Verb) -> String {
             encode(&DenyContent { v, group, seq, verb, connection: *connection, request: *request })
         }
         Verb::Export { receiver } => encode(&ExportContent { v, group, seq, verb, receiver: *receiver }),
+        Verb::Reshare { terms } => encode(&ReshareContent { v, group, seq, verb, terms: *terms }),
         Verb::CancelExport | Verb::DeleteGroup => encode(&BareContent { v, group, seq, verb }),
     }
 }
@@ -200,6 +204,10 @@ pub(super) fn read(content: &str) -> Result<(GroupId, u64, Verb), StatementError
             Ok((it.group, it.seq, Verb::Export { receiver: it.receiver }))
         }
         "cancel_export" => bare(Verb::CancelExport),
+        "reshare" => {
+            let it: ReshareContent = decode(content)?;
+            Ok((it.group, it.seq, Verb::Reshare { terms: it.terms }))
+        }
         "delete_group" => bare(Verb::DeleteGroup),
         _ => Err(StatementError::UnknownVerb(header.verb.chars().take(32).collect())),
     }

@@ -15,6 +15,7 @@ mod methods;
 mod misbehaviour;
 mod promises;
 mod relay;
+mod reshare;
 mod secrecy;
 mod simulation;
 mod statements;

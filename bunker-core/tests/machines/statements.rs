@@ -10,6 +10,7 @@ use bunker_core::{
     statement::{STATEMENT_KIND, Statement, StatementError, Verb},
 };
 use frost_wasm_core::{
+    ceremony::Digest32,
     frost::keygen,
     group::{GroupId, HolderRole},
     provision::ReceivingPublic,
@@ -408,6 +409,10 @@ fn later_verbs() -> Vec<(Verb, String)> {
             format!(r#""verb":"export","receiver":"{}""#, "aa".repeat(32)),
         ),
         (Verb::CancelExport, r#""verb":"cancel_export""#.into()),
+        (
+            Verb::Reshare { terms: Digest32::from_bytes([0xbb; 32]) },
+            format!(r#""verb":"reshare","terms":"{}""#, "bb".repeat(32)),
+        ),
         (Verb::DeleteGroup, r#""verb":"delete_group""#.into()),
     ]
 }

@@ -10,6 +10,7 @@ use bunker_core::{
     grant::{Connection, ConnectionId, ConnectionRecord, Usage},
     keys::EventId,
     replay::Seen,
+    reshare::{Epoch, EpochRecord, Reshare},
     session::{HolderState, LastStatement, Mutation, Rules, StatementRefused},
     statement::Statement,
 };
@@ -145,6 +146,8 @@ fn row(mutation: &Mutation) -> String {
         Mutation::Pending(request, pending) => text(&(request, pending)),
         Mutation::Decision(request, decision) => text(&(request, decision.record())),
         Mutation::Export(export) => text(&export.as_deref().map(Export::record)),
+        Mutation::Reshare(reshare) => text(&reshare.as_deref().map(Reshare::statement)),
+        Mutation::Epoch(epoch) => text(epoch.record()),
         Mutation::Deleted(statement) => text(statement),
         Mutation::Settled(request) | Mutation::Forget(request) => text(request),
         Mutation::Audit(record) => text(record),
@@ -193,6 +196,14 @@ fn through_storage(
         Mutation::Export(_) => {
             let export = read::<Option<ExportRecord>>(&row);
             Mutation::Export(export.map(|record| Box::new(Export::restore(record, owner, group).unwrap())))
+        }
+        Mutation::Reshare(_) => {
+            let reshare = read::<Option<Event>>(&row);
+            Mutation::Reshare(reshare.map(|it| Box::new(Reshare::restore(it, owner, group).unwrap())))
+        }
+        Mutation::Epoch(_) => {
+            let record = read::<EpochRecord>(&row);
+            Mutation::Epoch(Box::new(Epoch::restore(record, owner, group).unwrap()))
         }
         Mutation::Deleted(_) => Mutation::Deleted(Box::new(read::<Event>(&row))),
         Mutation::Forget(_) => Mutation::Forget(read::<EventId>(&row)),

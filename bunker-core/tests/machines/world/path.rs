@@ -249,7 +249,8 @@ impl World {
                 | Happening::RequestAdmitted
                 | Happening::RequestHeld
                 | Happening::Contributed
-                | Happening::ShareReleased { .. } => false,
+                | Happening::ShareReleased { .. }
+                | Happening::EpochEntered { .. } => false,
             };
             is_an_end && record.entry.request == Some(request)
         });

@@ -1,0 +1,176 @@
+//! New shares of a key in use: under whose word and to whom a holder deals, and its step into the next epoch.
+//!
+//! The present shares stay until every new holder has signed with its new one and accepted. A holder that is told so
+//! changes over in one commit; one that is not told goes on with what it has, and shares of two epochs never act
+//! together.
+//!
+//! Who gets enough shares for the whole key has to have shown as many, or to have waited for an export's delay:
+//! otherwise new shares would be the way around it.
+
+use frost_wasm_core::{
+    ceremony::{Step as Stage, Transcript, ValidTerms},
+    group::{HolderIndex, HolderRole},
+    point::XOnlyKey,
+};
+
+use super::{Mutation, Step, state::HolderState};
+use crate::{
+    audit::{Entry, Happening},
+    reshare::{Epoch, Reshare},
+};
+
+/// How many holders of a group with a bunker act together.
+const THRESHOLD: u16 = 2;
+
+/// Why a holder takes no part in dealing new shares.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum ReshareRefused {
+    /// The owner has said nothing about these terms, or something newer.
+    #[error("the owner has not asked for new shares under these terms")]
+    NotAsked,
+    /// The terms go on from another epoch or group than this holder's.
+    #[error("the terms go on from epoch {from}, and this holder's share is of epoch {present}")]
+    OtherEpoch {
+        /// The epoch that the terms go on from.
+        from: u32,
+        /// This holder's.
+        present: u32,
+    },
+    /// The bunker would lose its share, or a server-side holder would get another's place.
+    #[error("holder {0} of the new group can't stand in that place")]
+    OtherPlace(HolderIndex),
+    /// A person's place that is not the owner's.
+    #[error("party {0} is neither a holder of this server nor the owner")]
+    NotTheOwner(u16),
+    /// Not the bunker with either its cosigner or devices, and one recovery kit, any two of which act.
+    #[error("the new group is of none of the kinds that a bunker can act in")]
+    Custody,
+    /// The owner's devices would get the whole key, which they did not show, and no export's delay is over.
+    #[error("the owner's devices would have the whole key; that takes an export whose delay is over")]
+    NeedsExport,
+    /// The ceremony is not finished.
+    #[error("the ceremony is not verified")]
+    NotVerified,
+}
+
+/// What becomes of a holder.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Entered {
+    /// It goes on with its new share.
+    Seated,
+    /// It has no share any more: it is to be wiped.
+    Retired,
+}
+
+impl HolderState {
+    /// The owner's word about new shares that is in force.
+    pub fn reshare(&self) -> Option<&Reshare> {
+        self.reshare.as_ref()
+    }
+
+    /// Whether this holder takes part in a ceremony of these terms. Gives the owner's word for it.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn may_reshare(&self, terms: &ValidTerms, now_ms: u64) -> Result<&Reshare, ReshareRefused> {
+        let reshare = self.reshare.as_ref().filter(|it| it.is_about(terms)).ok_or(ReshareRefused::NotAsked)?;
+        self.goes_on(terms)?;
+        self.check_parties(terms)?;
+        self.check_custody(terms)?;
+        if self.hands_over_the_key(terms) && self.export(now_ms).is_none_or(|export| now_ms < export.ready_at_ms()) {
+            return Err(ReshareRefused::NeedsExport);
+        }
+        Ok(reshare)
+    }
+
+    /// Ends the present epoch, with a ceremony that this holder took part in under the owner's word.
+    ///
+    /// # Errors
+    /// When it is not finished, or goes on from another epoch.
+    pub fn enter_epoch(
+        &self,
+        reshare: &Reshare,
+        transcript: &Transcript,
+        now_ms: u64,
+    ) -> Result<Step<Entered>, ReshareRefused> {
+        let terms = transcript.terms();
+        self.goes_on(terms)?;
+        if transcript.step() != Stage::Verified {
+            return Err(ReshareRefused::NotVerified);
+        }
+        let epoch = Epoch::of(reshare, transcript).ok_or(ReshareRefused::NotAsked)?;
+        if epoch.public().holder(self.identity.holder).is_none() {
+            return Ok(Step { mutations: Vec::new(), effect: Entered::Retired });
+        }
+        let happening = Happening::EpochEntered { epoch: epoch.public().epoch, ceremony: terms.ceremony };
+        let entry = Entry { happening, connection: None, request: None, method: None, kind: None, peer: None };
+        let mutations = vec![
+            Mutation::Epoch(Box::new(epoch)),
+            Mutation::Reshare(None),
+            // Shares of the epoch that was asked for are gone.
+            Mutation::Export(None),
+            self.audit_entry(now_ms, entry),
+        ];
+        Ok(Step { mutations, effect: Entered::Seated })
+    }
+
+    fn goes_on(&self, terms: &ValidTerms) -> Result<(), ReshareRefused> {
+        let present = &self.identity.public;
+        match terms.present() {
+            Some(from) if **from == *present => Ok(()),
+            from => {
+                let from = from.map_or(0, |from| from.epoch);
+                Err(ReshareRefused::OtherEpoch { from, present: present.epoch })
+            }
+        }
+    }
+
+    /// Server-side holders deal as who they are and stay where they are; everybody else is the owner.
+    fn check_parties(&self, terms: &ValidTerms) -> Result<(), ReshareRefused> {
+        let present = &self.identity.public;
+        for party in &terms.parties {
+            let role_of = |index| present.holder(index).map(|holder| holder.role);
+            let deals_on_server = party.deals.and_then(role_of).is_some_and(HolderRole::is_on_server);
+            match party.receives {
+                Some(seat) if seat.role.is_on_server() => {
+                    let moves = party.deals.is_some_and(|index| index != seat.index);
+                    if role_of(seat.index) != Some(seat.role) || moves {
+                        return Err(ReshareRefused::OtherPlace(seat.index));
+                    }
+                }
+                None if deals_on_server => {}
+                Some(_) | None => {
+                    if party.signing != self.owner_key() || deals_on_server {
+                        return Err(ReshareRefused::NotTheOwner(party.number));
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The bunker with its cosigner, or with devices of the owner's; and a recovery kit.
+    fn check_custody(&self, terms: &ValidTerms) -> Result<(), ReshareRefused> {
+        let count = |role: HolderRole| terms.receivers().filter(|(_, seat)| seat.role == role).count();
+        let [bunkers, cosigners, devices, kits] =
+            [HolderRole::Bunker, HolderRole::Cosigner, HolderRole::Device, HolderRole::Recovery].map(count);
+        let acts = matches!((cosigners, devices), (1, 0) | (0, 1..));
+        if terms.threshold == THRESHOLD && bunkers == 1 && kits == 1 && acts {
+            Ok(())
+        } else {
+            Err(ReshareRefused::Custody)
+        }
+    }
+
+    /// Whether the owner's devices get the whole key without having shown that they had it.
+    fn hands_over_the_key(&self, terms: &ValidTerms) -> bool {
+        let owner = self.owner_key();
+        let seats = terms.receivers().filter(|(party, _)| party.signing == owner).count();
+        let shown = terms.dealers().filter(|party| party.signing == owner).count();
+        seats >= usize::from(terms.threshold) && shown < usize::from(self.identity.public.threshold)
+    }
+
+    fn owner_key(&self) -> XOnlyKey {
+        XOnlyKey::from_bytes(*self.identity.owner.as_bytes())
+    }
+}
