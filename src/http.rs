@@ -20,5 +20,6 @@ pub mod path;
 pub mod public;
 pub mod relay;
 pub mod requests;
+pub mod reshare;
 pub mod sessions;
 pub mod statement;

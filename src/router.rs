@@ -18,7 +18,8 @@ use worker::Env;
 use crate::auth::AuthKeys;
 use crate::config::Config;
 use crate::http::{
-    accounts, ceremonies, connections, events, export, keys, pages, passkeys, public, relay, requests, sessions,
+    accounts, ceremonies, connections, events, export, keys, pages, passkeys, public, relay, requests, reshare,
+    sessions,
 };
 use crate::openapi::ApiDocument;
 use crate::problem::Problem;
@@ -66,6 +67,7 @@ pub fn surface() -> OpenApiRouter<App> {
         .routes(routes!(requests::contribute))
         .routes(routes!(export::begin, export::get, export::cancel))
         .routes(routes!(export::release))
+        .routes(routes!(reshare::reshare))
         .routes(routes!(events::events))
         .routes(routes!(connections::activity))
         .routes(routes!(relay::relay))

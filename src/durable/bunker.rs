@@ -147,11 +147,10 @@ impl Bunker {
         Ok(ProvisionReply { sequence })
     }
 
-    /// Goes on with the ceremony that makes this group.
+    /// Goes on with the ceremony that makes this group's shares.
     async fn take_part(&self, request: &mut Request) -> Result<PartyReply, Problem> {
         let call = rpc::body(request).await?;
-        self.slot.require_absent(&self.state, &self.env, HolderRole::Bunker).await?;
-        self.party.take(&self.state, &self.env, HolderRole::Bunker, call).await
+        self.party.take_part(&self.state, &self.env, HolderRole::Bunker, &self.slot, call).await
     }
 
     /// Has every server-side holder apply an owner statement, and takes up what waited for it.
@@ -190,11 +189,11 @@ impl Bunker {
             Err(problem) if problem.code() == DELETED => return Ok(()),
             Err(problem) => return Err(problem),
         };
-        holder.deletion(&self.env, statement)?;
+        let mutations = holder.deletion(&self.env, statement)?;
         if let Some(cosigner) = self.cosigner(&holder)? {
             cosigner.deliver(statement.event()).await?;
         }
-        self.slot.wipe(&self.state, &self.env, &holder, statement).await?;
+        self.slot.wipe(&self.state, &holder, &mutations, statement.event()).await?;
         self.state.get_websockets().iter().for_each(|socket| {
             // Fails when the client is gone already.
             let _ = socket.close(Some(1001), Some("this identity was deleted by its owner"));
@@ -219,9 +218,8 @@ impl Bunker {
 
     /// Forgets what can't come again, and answers the apps whose owners did not.
     async fn tidy_up(&self) -> Result<(), Problem> {
-        let Some(holder) = self.slot.get(&self.state, &self.env, HolderRole::Bunker).await? else {
-            return self.party.forget_old(&self.state);
-        };
+        self.party.forget_old(&self.state)?;
+        let Some(holder) = self.slot.get(&self.state, &self.env, HolderRole::Bunker).await? else { return Ok(()) };
         holder.alarm_rang();
         holder.forget()?;
         self.hand_on_decisions(&holder).await;

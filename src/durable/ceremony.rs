@@ -14,11 +14,10 @@ use std::{
 use bunker_core::keys::PublicKey;
 use frost_wasm_core::{
     ceremony::{
-        Failure, Package, Refused, Transcript,
+        Failure, Kind, Package, Refused, Seat, Transcript,
         coordinator::{CoordinatorRefused, End, Limits, Mutation},
         meeting::{Change, Invitation, Invited, Meeting, MeetingRefused},
     },
-    group::HolderRole,
     point::XOnlyKey,
 };
 use futures_util::future::join_all;
@@ -28,7 +27,7 @@ use worker::{
 };
 
 use super::{
-    problems::failed,
+    problems::{RESHARE_NOT_ASKED, failed},
     rows::Log,
     rpc::{self, CeremonyAsked, CeremonyRoute, CeremonyStart, PartyCall},
     sockets::{self, Purpose},
@@ -164,11 +163,8 @@ impl Ceremony {
         self.is_owed.set(false);
         loop {
             let Ok(calls) = self.with(|live| live.calls()) else { return };
-            let asked = calls.iter().map(|(role, call)| async move {
-                let index = call.terms.party(call.number).and_then(|party| party.receives).map(|seat| seat.index);
-                let index = index.ok_or_else(|| Problem::internal("a holder without a place"))?;
-                rpc::take_part(&self.env, *role, index, call).await
-            });
+            let asked =
+                calls.iter().map(|(holder, call)| async move { rpc::take_part(&self.env, *holder, call).await });
             let mut is_news = false;
             for ((_, call), answer) in calls.iter().zip(join_all(asked).await) {
                 is_news |= self.heard(call.number, answer).unwrap_or_else(|problem| {
@@ -194,6 +190,8 @@ impl Ceremony {
                 self.with(|live| live.told(number))?;
                 Vec::new()
             }
+            // The owner's word is on its way: whoever brings it looks at the ceremony next.
+            Err(problem) if problem.code() == RESHARE_NOT_ASKED => Vec::new(),
             Err(problem) if problem.status().is_client_error() => {
                 // It will not take part, whatever comes. An identity that was made meanwhile is the other reason.
                 self.with(|live| {
@@ -266,7 +264,7 @@ impl Live {
     }
 
     fn places_of(&self, owner: &XOnlyKey) -> impl Iterator<Item = &Invited> {
-        self.meeting.invitation().parties.iter().filter(move |it| it.signing == *owner && !is_server(it))
+        self.meeting.invitation().parties.iter().filter(move |it| it.signing == *owner && !self.is_server(it))
     }
 
     /// What a participant's wish changes.
@@ -304,7 +302,7 @@ impl Live {
     }
 
     /// Which of the server's own holders have something to say or to hear.
-    fn calls(&self) -> Vec<(HolderRole, PartyCall)> {
+    fn calls(&self) -> Vec<(Seat, PartyCall)> {
         let Some(run) = self.meeting.run() else { return Vec::new() };
         let transcript = run.transcript();
         let over = self.meeting.end();
@@ -315,11 +313,12 @@ impl Live {
             Some(End::Failed(_) | End::Cancelled { .. } | End::Expired { .. }) => false,
         };
         let call = |it: &Invited| {
-            let role = it.receives.map(|seat| seat.role)?;
+            let holder = self.meeting.invitation().holder_of(it)?;
             let terms = (**transcript.terms()).clone();
-            Some((role, PartyCall { terms, number: it.number, packages: self.said.clone() }))
+            Some((holder, PartyCall { terms, number: it.number, packages: self.said.clone() }))
         };
-        self.meeting.invitation().parties.iter().filter(|it| is_server(it) && is_due(it)).filter_map(call).collect()
+        let servers = self.meeting.invitation().parties.iter().filter(|it| self.is_server(it));
+        servers.filter(|it| is_due(it)).filter_map(call).collect()
     }
 
     fn told(&mut self, number: u16) {
@@ -344,14 +343,17 @@ impl Live {
         let after = usize::try_from(after).unwrap_or(usize::MAX);
         CeremonyView {
             operation_id: invitation.ceremony,
-            kind: CeremonyKind::Keygen,
+            kind: match invitation.purpose {
+                Kind::Keygen => CeremonyKind::Keygen,
+                Kind::Reshare { .. } => CeremonyKind::Reshare,
+            },
             status,
             group: invitation.group,
             threshold: invitation.threshold,
             round: transcript.map_or(0, Transcript::round),
             waits_for: self.meeting.waits_for(),
             due_at: self.meeting.due_ms().div_ceil(1000),
-            participants: invitation.parties.iter().filter_map(participant).collect(),
+            participants: invitation.parties.iter().filter_map(|it| self.participant(it)).collect(),
             terms: transcript.map(|it| (**it.terms()).clone()),
             packages: self.said.get(after..).unwrap_or_default().to_vec(),
             next: self.said.len() as u64,
@@ -361,16 +363,17 @@ impl Live {
             proof: result.and_then(Transcript::proof).cloned(),
         }
     }
-}
 
-fn participant(it: &Invited) -> Option<ParticipantView> {
-    let role = it.receives?.role;
-    let owner = (!is_server(it)).then(|| PublicKey::from_bytes(*it.signing.as_bytes()));
-    Some(ParticipantView { number: it.number, role, owner, joined: it.receiving.is_some() })
-}
+    fn participant(&self, it: &Invited) -> Option<ParticipantView> {
+        let role = self.meeting.invitation().holder_of(it)?.role;
+        let owner = (!role.is_on_server()).then(|| PublicKey::from_bytes(*it.signing.as_bytes()));
+        let (deals, receives) = (it.deals, it.receives.map(|seat| seat.index));
+        Some(ParticipantView { number: it.number, role, owner, joined: it.receiving.is_some(), deals, receives })
+    }
 
-fn is_server(it: &Invited) -> bool {
-    it.receives.is_some_and(|seat| seat.role.is_on_server())
+    fn is_server(&self, it: &Invited) -> bool {
+        self.meeting.invitation().holder_of(it).is_some_and(|holder| holder.role.is_on_server())
+    }
 }
 
 fn reason(failure: &Failure) -> &'static str {

@@ -77,8 +77,7 @@ impl Cosigner {
 
     async fn take_part(&self, request: &mut Request) -> Result<PartyReply, Problem> {
         let call = rpc::body(request).await?;
-        self.slot.require_absent(&self.state, &self.env, HolderRole::Cosigner).await?;
-        self.party.take(&self.state, &self.env, HolderRole::Cosigner, call).await
+        self.party.take_part(&self.state, &self.env, HolderRole::Cosigner, &self.slot, call).await
     }
 
     async fn deliver(&self, request: &mut Request) -> Result<(), Problem> {
@@ -88,7 +87,8 @@ impl Cosigner {
             (holder, _) => holder?,
         };
         if matches!(statement.verb(), Verb::DeleteGroup) {
-            return self.slot.wipe(&self.state, &self.env, &holder, &statement).await;
+            let mutations = holder.deletion(&self.env, &statement)?;
+            return self.slot.wipe(&self.state, &holder, &mutations, statement.event()).await;
         }
         holder.deliver(&self.env, &statement, None)?;
         holder.schedule(&self.state).await.map_err(|error| Problem::internal(error.to_string()))
@@ -100,9 +100,8 @@ impl Cosigner {
     }
 
     async fn tidy_up(&self) -> Result<(), Problem> {
-        let Some(holder) = self.slot.get(&self.state, &self.env, HolderRole::Cosigner).await? else {
-            return self.party.forget_old(&self.state);
-        };
+        self.party.forget_old(&self.state)?;
+        let Some(holder) = self.slot.get(&self.state, &self.env, HolderRole::Cosigner).await? else { return Ok(()) };
         holder.alarm_rang();
         holder.forget()?;
         holder.schedule(&self.state).await.map_err(|error| Problem::internal(error.to_string()))
@@ -139,8 +138,8 @@ fn judge_and_contribute(holder: &Holder, request: ContributionRequest) -> Result
         CosignerEffect::Refuse(refusal) => Ok(refused(refusal.code(), refusal.to_string())),
         CosignerEffect::Contribute(operation) => {
             let rng = &mut platform::rng();
-            joint::contribute(&operation, &event.id, holder.share(), request.epoch, &request.commitments, rng)
-                .or_else(|error| Ok(refused("contribution_failed", error.to_string())))
+            joint::contribute(&operation, &event.id, &holder.share(), request.epoch, &request.commitments, rng)
+                .or_else(|error| Ok(refused(error.code(), error.to_string())))
         }
     }
 }

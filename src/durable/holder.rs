@@ -51,7 +51,7 @@ const CARRY_OUT_AFTER_S: u64 = 5;
 /// A holder that is awake.
 pub(super) struct Holder {
     state: RefCell<HolderState>,
-    share: KeyShare,
+    share: RefCell<Rc<KeyShare>>,
     dek: Dek,
     store: Store,
     /// When to forget next, Unix seconds, and when the alarm is set to.
@@ -87,27 +87,18 @@ impl Slot {
         self.get(object, env, role).await?.ok_or_else(absent)
     }
 
-    /// Refuses a ceremony that would make a key where there is one.
-    pub(super) async fn require_absent(&self, object: &State, env: &Env, role: HolderRole) -> Result<(), Problem> {
-        match self.get(object, env, role).await? {
-            None => Ok(()),
-            Some(_) => Err(group_exists()),
-        }
-    }
-
-    /// Wipes the holder: its share, and everything that it knew. What is left says that the owner ended it, so that
+    /// Wipes the holder: its share, and everything that it knew. What is left is the owner's word that ended it, so that
     /// an old statement can't make it come back.
     pub(super) async fn wipe(
         &self,
         object: &State,
-        env: &Env,
         holder: &Holder,
-        statement: &Statement,
+        mutations: &[Mutation],
+        word: &Event,
     ) -> Result<(), Problem> {
-        let mutations = holder.deletion(env, statement)?;
-        holder.store.wipe(statement.event())?;
+        holder.store.wipe(word)?;
         // Requests in flight keep the holder until they end: they find it ended.
-        holder.apply(&mutations);
+        holder.apply(mutations);
         self.0.borrow_mut().take();
         object.storage().delete_alarm().await.map_err(|error| Problem::internal(error.to_string()))
     }
@@ -192,7 +183,7 @@ impl Holder {
     fn new(state: HolderState, share: KeyShare, dek: Dek, store: Store) -> Self {
         Self {
             state: RefCell::new(state),
-            share,
+            share: RefCell::new(Rc::new(share)),
             dek,
             store,
             forget_at_s: Cell::default(),
@@ -207,9 +198,9 @@ impl Holder {
         self.state.borrow()
     }
 
-    /// The opened share.
-    pub(super) fn share(&self) -> &KeyShare {
-        &self.share
+    /// The opened share of the present epoch. An operation goes on with the one that it began with.
+    pub(super) fn share(&self) -> Rc<KeyShare> {
+        self.share.borrow().clone()
     }
 
     /// What was stored.
@@ -350,12 +341,24 @@ impl Holder {
         let Step { mutations, effect: export } = self.state().release_export(platform::now_ms())?;
         self.commit(&mutations, Vec::new())?;
         let statement = export.statement().clone();
-        let aad = [statement.id.as_bytes().as_slice(), &self.share.index().get().to_be_bytes()].concat();
-        let share = self.share.expose_signing_share();
+        let share = self.share();
+        let aad = [statement.id.as_bytes().as_slice(), &share.index().get().to_be_bytes()].concat();
+        let share = share.expose_signing_share();
         let sealed =
             provision::seal(export.receiver(), EXPORT_PURPOSE, &aad, share.expose_secret(), &mut platform::rng());
         let package = sealed.map_err(|error| Problem::internal(error.to_string()))?;
         Ok((statement, package))
+    }
+
+    /// Ends the present epoch: the new share in place of the old one, and with it everything that says so. Without a
+    /// wait, so that both are written or neither.
+    pub(super) fn enter_epoch(&self, share: KeyShare, mutations: &[Mutation]) -> Result<(), Problem> {
+        let SealedShare { kek_id, wrapped_dek, .. } =
+            self.store.share()?.ok_or_else(|| damaged("no share is stored"))?;
+        let sealed = SealedShare::seal(&share, &self.dek, kek_id, wrapped_dek, &mut platform::rng());
+        self.commit(mutations, vec![Row::share(&sealed.map_err(sealing)?)])?;
+        *self.share.borrow_mut() = Rc::new(share);
+        Ok(())
     }
 
     fn seal_transport(&self, connection: &ConnectionId, secret: &TransportSecret) -> Result<Row, Problem> {
@@ -366,12 +369,8 @@ impl Holder {
     }
 
     fn transport_label<'a>(&self, connection: &'a ConnectionId) -> Label<'a> {
-        Label {
-            group: self.share.group().group,
-            holder: self.share.index(),
-            purpose: "transport",
-            id: connection.as_bytes(),
-        }
+        let share = self.share();
+        Label { group: share.group().group, holder: share.index(), purpose: "transport", id: connection.as_bytes() }
     }
 }
 
@@ -385,7 +384,8 @@ fn rules(config: &Config) -> Rules {
     Rules { export_delay_ms: config.export_delay_ms }
 }
 
-fn group_exists() -> Problem {
+/// The id is taken.
+pub(super) fn group_exists() -> Problem {
     Problem::new(409, "group_exists", "A group with this id exists. Make a new id.")
 }
 

@@ -1,9 +1,18 @@
-//! A server-side holder in a ceremony, before it has a share: its seed, sealed under a data key of its own, and all
-//! that was said so far. What it has to say follows from those, so an eviction between any two steps costs nothing but
-//! the nonces in flight, which are made anew.
+//! A server-side holder in a ceremony: its seed, sealed under a data key of its own, and all that was said so far. What
+//! it has to say follows from those, so an eviction between any two steps costs nothing but the nonces in flight, which
+//! are made anew.
+//!
+//! A keygen has it take part before it is a holder; its share is taken out when the owner creates the identity. New
+//! shares of a key in use are dealt under the owner's word alone, and the holder changes over to its own in the commit
+//! in which it learns that every holder has accepted. Until then it goes on with what it has.
 
 use std::{cell::RefCell, rc::Rc};
 
+use bunker_core::{
+    event::Event,
+    reshare::Reshare,
+    session::{Entered, Mutation, Step as Decided},
+};
 use frost_wasm_core::{
     ceremony::{CeremonyId, Memory, Package, Participant, PartyKeys, Step, Terms, Transcript, ValidTerms},
     group::{GroupPublic, HolderRole},
@@ -16,7 +25,7 @@ use serde::{Deserialize, Serialize};
 use worker::{Env, State};
 
 use super::{
-    holder::config,
+    holder::{Holder, Slot, config, group_exists},
     problems::{damaged, sealing},
     rows::Log,
     rpc::{PartyCall, PartyReply},
@@ -43,6 +52,9 @@ struct Begun {
     /// Hex.
     wrapped_dek: String,
     seed: SealedBytes,
+    /// The owner's word, where new shares are dealt.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    word: Option<Event>,
     at_ms: u64,
 }
 
@@ -50,9 +62,18 @@ struct Begun {
 pub(super) struct Party {
     number: u16,
     keys: PartyKeys,
+    word: Option<Event>,
     log: Log,
     transcript: RefCell<Transcript>,
     memory: RefCell<Memory>,
+}
+
+/// Where a party lives.
+#[derive(Clone, Copy)]
+struct Place<'a> {
+    object: &'a State,
+    env: &'a Env,
+    role: HolderRole,
 }
 
 /// Holds the party of an object while it is in memory.
@@ -61,19 +82,32 @@ pub(super) struct PartySlot(RefCell<Option<Rc<Party>>>);
 
 impl PartySlot {
     /// Takes what the others said, and gives what this holder has to say.
-    pub(super) async fn take(
+    pub(super) async fn take_part(
         &self,
         object: &State,
         env: &Env,
         role: HolderRole,
+        slot: &Slot,
         call: PartyCall,
     ) -> Result<PartyReply, Problem> {
         let terms = call.terms.validate().map_err(|error| unacceptable(&error.to_string()))?;
-        let party = match self.get(object, env, role).await? {
-            Some(party) => party,
-            None => self.begin(object, env, role, &terms, call.number).await?,
+        let place = Place { object, env, role };
+        let package = match (terms.present(), slot.get(object, env, role).await?) {
+            (None, None) => self.make(place, &terms, &call).await,
+            (None, Some(_)) => Err(group_exists()),
+            (Some(_), Some(holder)) => self.renew(place, slot, &holder, &terms, &call).await,
+            (Some(_), None) => Err(Problem::not_found("There is no such identity here. Check its id.")),
         };
-        if party.transcript.borrow().terms().digest() != terms.digest() {
+        package.map(|package| PartyReply { package })
+    }
+
+    /// A key that is made.
+    async fn make(&self, place: Place<'_>, terms: &ValidTerms, call: &PartyCall) -> Result<Option<Package>, Problem> {
+        let party = match self.get(place).await? {
+            Some(party) => party,
+            None => self.begin(place, terms, call.number, None).await?,
+        };
+        if !party.is_of(terms) {
             return Err(Problem::new(
                 409,
                 "ceremony_pending",
@@ -81,7 +115,66 @@ impl PartySlot {
             ));
         }
         party.take(&call.packages)?;
-        party.answer().map(|package| PartyReply { package })
+        party.answer(None)
+    }
+
+    /// New shares of the key that this holder has one of.
+    async fn renew(
+        &self,
+        place: Place<'_>,
+        slot: &Slot,
+        holder: &Holder,
+        terms: &ValidTerms,
+        call: &PartyCall,
+    ) -> Result<Option<Package>, Problem> {
+        let begun = self.get(place).await?;
+        let is_entered = holder.state().identity().public.epoch == terms.epoch;
+        let party = match begun {
+            Some(party) if party.is_of(terms) => party,
+            None if is_entered => return Ok(None), // told again
+            other => {
+                let word = holder.state().may_reshare(terms, platform::now_ms())?.statement().clone();
+                if other.is_some() {
+                    // The owner asked for another one since: that one came to nothing.
+                    self.wipe(place.object)?;
+                }
+                self.begin(place, terms, call.number, Some(word)).await?
+            }
+        };
+        party.take(&call.packages)?;
+        if party.transcript.borrow().step() == Step::Verified {
+            return self.change_over(place, slot, holder, &party).await.map(|()| None);
+        }
+        // Asked each time: the owner may have taken the word back, or the export that it needs.
+        holder.state().may_reshare(terms, platform::now_ms())?;
+        party.answer(Some(&holder.share()))
+    }
+
+    /// Every holder has accepted: this one goes on with its new share, or has none any more.
+    async fn change_over(&self, place: Place<'_>, slot: &Slot, holder: &Holder, party: &Party) -> Result<(), Problem> {
+        let Decided { mutations, effect } = {
+            let (state, transcript) = (holder.state(), party.transcript.borrow());
+            let identity = state.identity();
+            let word = party.word.clone().ok_or_else(|| damaged("new shares without the owner's word"))?;
+            let word = Reshare::restore(word, &identity.owner, state.group()).map_err(damaged)?;
+            state.enter_epoch(&word, &transcript, platform::now_ms())?
+        };
+        match effect {
+            Entered::Seated => {
+                let share = {
+                    let transcript = party.transcript.borrow();
+                    let present = holder.share();
+                    party.participant(&transcript, Some(&present))?.take_share(&transcript).map_err(internal)?
+                };
+                holder.enter_epoch(share, &mutations)?;
+                self.wipe(place.object)
+            }
+            Entered::Retired => {
+                let word = party.word.clone().ok_or_else(|| damaged("new shares without the owner's word"))?;
+                self.wipe(place.object)?;
+                slot.wipe(place.object, holder, &[Mutation::Deleted(Box::new(word.clone()))], &word).await
+            }
+        }
     }
 
     /// The share that came out of a ceremony, for the identity that its owner now creates.
@@ -98,7 +191,7 @@ impl PartySlot {
             let detail = "This holder has no finished ceremony of that id. Take part until it is verified.";
             Problem::new(409, "ceremony_unfinished", detail)
         };
-        let party = self.get(object, env, role).await?.ok_or_else(unfinished)?;
+        let party = self.get(Place { object, env, role }).await?.ok_or_else(unfinished)?;
         let transcript = party.transcript.borrow();
         if transcript.terms().ceremony != *ceremony || transcript.step() != Step::Verified {
             return Err(unfinished());
@@ -109,7 +202,7 @@ impl PartySlot {
         if transcript.group().is_none_or(|group| **group != *public) {
             return Err(unacceptable("another group came out of it"));
         }
-        party.participant(&transcript)?.take_share(&transcript).map_err(internal)
+        party.participant(&transcript, None)?.take_share(&transcript).map_err(internal)
     }
 
     /// Forgets the ceremony. Without a wait, so that it goes with the rows that were written before it.
@@ -128,7 +221,7 @@ impl PartySlot {
         }
     }
 
-    async fn get(&self, object: &State, env: &Env, role: HolderRole) -> Result<Option<Rc<Party>>, Problem> {
+    async fn get(&self, Place { object, env, role }: Place<'_>) -> Result<Option<Rc<Party>>, Problem> {
         if let Some(party) = self.0.borrow().clone() {
             return Ok(Some(party));
         }
@@ -153,18 +246,23 @@ impl PartySlot {
         for package in &packages {
             transcript.take(package).map_err(damaged)?;
         }
-        let party =
-            Party { number: begun.number, keys, log, transcript: RefCell::new(transcript), memory: RefCell::default() };
+        let party = Party {
+            number: begun.number,
+            keys,
+            word: begun.word,
+            log,
+            transcript: RefCell::new(transcript),
+            memory: RefCell::default(),
+        };
         Ok(Some(self.0.borrow_mut().insert(Rc::new(party)).clone()))
     }
 
     async fn begin(
         &self,
-        object: &State,
-        env: &Env,
-        role: HolderRole,
+        Place { object, env, role }: Place<'_>,
         terms: &ValidTerms,
         number: u16,
+        word: Option<Event>,
     ) -> Result<Rc<Party>, Problem> {
         let config = config(env)?;
         let mut rng = platform::rng();
@@ -183,6 +281,7 @@ impl PartySlot {
             kek_id: wrapped.kek_id,
             wrapped_dek: hex::encode(wrapped.wrapped),
             seed: sealed.map_err(sealing)?,
+            word: word.clone(),
             at_ms: platform::now_ms(),
         };
         let log = Log::open(object.storage().sql(), TABLE);
@@ -190,13 +289,17 @@ impl PartySlot {
         let party = Party {
             number,
             keys,
+            word,
             log,
             transcript: RefCell::new(Transcript::new(terms.clone())),
             memory: RefCell::default(),
         };
         let party = self.0.borrow_mut().insert(Rc::new(party)).clone();
-        let alarm = object.storage().set_alarm(std::time::Duration::from_millis(KEPT_MS)).await;
-        alarm.map_err(|error| Problem::internal(error.to_string()))?;
+        if terms.present().is_none() {
+            // A holder's own alarm comes by anyway.
+            let alarm = object.storage().set_alarm(std::time::Duration::from_millis(KEPT_MS)).await;
+            alarm.map_err(|error| Problem::internal(error.to_string()))?;
+        }
         Ok(party)
     }
 }
@@ -219,14 +322,22 @@ impl Party {
         Ok(())
     }
 
-    fn answer(&self) -> Result<Option<Package>, Problem> {
-        let transcript = self.transcript.borrow();
-        let mut memory = self.memory.borrow_mut();
-        self.participant(&transcript)?.answer(&transcript, &mut memory, &mut platform::rng()).map_err(internal)
+    fn is_of(&self, terms: &ValidTerms) -> bool {
+        self.transcript.borrow().terms().digest() == terms.digest()
     }
 
-    fn participant(&self, transcript: &Transcript) -> Result<Participant<'_>, Problem> {
-        Participant::new(transcript.terms().clone(), self.number, &self.keys, None).map_err(internal)
+    fn answer(&self, present: Option<&KeyShare>) -> Result<Option<Package>, Problem> {
+        let transcript = self.transcript.borrow();
+        let mut memory = self.memory.borrow_mut();
+        self.participant(&transcript, present)?.answer(&transcript, &mut memory, &mut platform::rng()).map_err(internal)
+    }
+
+    fn participant<'a>(
+        &'a self,
+        transcript: &Transcript,
+        present: Option<&'a KeyShare>,
+    ) -> Result<Participant<'a>, Problem> {
+        Participant::new(transcript.terms().clone(), self.number, &self.keys, present).map_err(internal)
     }
 }
 
@@ -234,20 +345,16 @@ fn keys(config: &Config, role: HolderRole, seed: Secret32) -> Result<PartyKeys, 
     config.party_keys(role, seed).ok_or_else(|| Problem::internal("a receiving key is unusable"))
 }
 
-/// The place has to be this holder's, in a keygen.
+/// The place has to be this holder's.
 fn check(terms: &ValidTerms, number: u16, role: HolderRole, keys: &PartyKeys) -> Result<(), Problem> {
     let party = terms.party(number).ok_or_else(|| unacceptable("it has no such party"))?;
     let mine = party.signing == keys.signing_public() && party.receiving == keys.receiving_public();
-    let seat = party.receives.is_some_and(|seat| seat.role == role);
-    if mine && seat && terms.present().is_none() {
-        Ok(())
-    } else {
-        Err(unacceptable("it names another holder in this one's place"))
-    }
+    let is_here = terms.holder_of(party).is_some_and(|seat| seat.role == role);
+    if mine && is_here { Ok(()) } else { Err(unacceptable("it names another holder in this one's place")) }
 }
 
 fn label(terms: &ValidTerms, number: u16) -> Result<Label<'_>, Problem> {
-    let seat = terms.party(number).and_then(|party| party.receives);
+    let seat = terms.party(number).and_then(|party| terms.holder_of(party));
     let holder = seat.ok_or_else(|| unacceptable("it has no such party"))?.index;
     Ok(Label { group: terms.group, holder, purpose: SEED, id: terms.digest() })
 }

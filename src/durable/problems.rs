@@ -1,6 +1,9 @@
 //! What goes wrong in an object, as the Worker passes it on.
 
-use bunker_core::{export::ExportRefused, session::StatementRefused};
+use bunker_core::{
+    export::ExportRefused,
+    session::{ReshareRefused, StatementRefused},
+};
 use frost_wasm_core::sealed::SealError;
 
 use super::store::StoreError;
@@ -23,6 +26,24 @@ impl From<ExportRefused> for Problem {
                 "export_too_early",
                 format!("The delay is not over: come again after {} (Unix seconds).", ready_at_ms.div_ceil(1000)),
             ),
+        }
+    }
+}
+
+/// Code of new shares that the owner has not asked a holder for, or not yet.
+pub(super) const RESHARE_NOT_ASKED: &str = "reshare_not_asked";
+
+impl From<ReshareRefused> for Problem {
+    fn from(refused: ReshareRefused) -> Self {
+        let detail = format!("A holder takes no part in dealing new shares: {refused}.");
+        match refused {
+            ReshareRefused::NotAsked => Self::new(409, RESHARE_NOT_ASKED, detail),
+            ReshareRefused::OtherEpoch { .. } => Self::new(409, "other_epoch", detail),
+            ReshareRefused::NeedsExport => Self::new(409, "export_needed", detail),
+            ReshareRefused::NotVerified => Self::new(409, "ceremony_unfinished", detail),
+            ReshareRefused::OtherPlace(_) | ReshareRefused::NotTheOwner(_) | ReshareRefused::Custody => {
+                Self::invalid("ceremony_invalid", detail)
+            }
         }
     }
 }

@@ -5,7 +5,7 @@
 
 use bunker_core::{event::Event, joint::ContributionReply, keys::EventId};
 use frost_wasm_core::{
-    ceremony::{CeremonyId, Package, Terms, coordinator::Limits, meeting::Invitation},
+    ceremony::{CeremonyId, Package, Seat, Terms, coordinator::Limits, meeting::Invitation},
     group::{GroupId, HolderIndex, HolderRole},
     point::XOnlyKey,
 };
@@ -418,16 +418,11 @@ impl CeremonyClient {
 }
 
 /// Has a server-side holder go on with a ceremony.
-pub(super) async fn take_part(
-    env: &Env,
-    role: HolderRole,
-    index: HolderIndex,
-    call: &PartyCall,
-) -> Result<PartyReply, Problem> {
+pub(super) async fn take_part(env: &Env, holder: Seat, call: &PartyCall) -> Result<PartyReply, Problem> {
     let group = &call.terms.group;
-    let stub = match role {
+    let stub = match holder.role {
         HolderRole::Bunker => BunkerClient::for_group(env, group)?.0,
-        HolderRole::Cosigner => CosignerClient::for_holder(env, group, index)?.0,
+        HolderRole::Cosigner => CosignerClient::for_holder(env, group, holder.index)?.0,
         HolderRole::Device | HolderRole::Recovery => {
             return Err(Problem::internal("a holder that is not on the server was called"));
         }

@@ -14,6 +14,7 @@ use bunker_core::{
     grant::{Connection, ConnectionId, ConnectionRecord, Usage},
     keys::EventId,
     replay::Seen,
+    reshare::{Epoch, EpochRecord, Reshare},
     session::{HolderState, Identity, LastStatement, Mutation},
     statement::{Statement, Verb},
 };
@@ -98,6 +99,10 @@ impl Store {
 
     /// Writes the rows of one step, all or none.
     pub(super) fn commit(&self, mutations: &[Mutation], sealed: Vec<Row>) -> Result<(), StoreError> {
+        if mutations.iter().any(|it| matches!(it, Mutation::Epoch(_))) {
+            // The share of the epoch that ends.
+            self.zero("'share'")?;
+        }
         let rows: Vec<_> = sealed.into_iter().chain(mutations.iter().flat_map(rows_of)).collect();
         for rows in rows.chunks(MAX_ROWS_PER_COMMIT) {
             let places = vec!["(?, ?, ?)"; rows.len()].join(", ");
@@ -128,12 +133,17 @@ impl Store {
     /// Removes everything but the owner's statement that says so. The platform writes both changes or none, because
     /// nothing is waited for between them.
     pub(super) fn wipe(&self, statement: &Event) -> Result<(), StoreError> {
-        // Zeroed first, because freed pages keep what stood in them.
-        self.run("UPDATE record SET body = zeroblob(length(body)) WHERE kind IN ('share', 'transport')", Vec::new())?;
+        self.zero("'share', 'transport'")?;
         self.run("DELETE FROM record", Vec::new())?;
         let row = Row::new("deleted", String::new(), statement);
         let bindings = [row.kind.to_owned(), row.key, row.body].map(SqlStorageValue::String).to_vec();
         self.run("INSERT INTO record (kind, key, body) VALUES (?, ?, ?)", bindings).map(|_| ())
+    }
+
+    /// Overwrites rows that are to go, because freed pages keep what stood in them.
+    fn zero(&self, kinds: &str) -> Result<(), StoreError> {
+        let text = format!("UPDATE record SET body = zeroblob(length(body)) WHERE kind IN ({kinds})");
+        self.run(&text, Vec::new()).map(|_| ())
     }
 
     /// The reply that was sent to a request.
@@ -165,6 +175,17 @@ impl Store {
 
     fn replay(&self, state: &mut HolderState) -> Result<(), StoreError> {
         let (owner, group) = (state.identity().owner, *state.group());
+        if let Some(record) = self.one::<EpochRecord>("epoch", "")? {
+            let epoch = Epoch::restore(record, &owner, &group).map_err(|error| corrupt("epoch", error))?;
+            if epoch.public().pubkey != state.identity().public.pubkey {
+                return Err(corrupt("epoch", "of another key"));
+            }
+            state.apply(&Mutation::Epoch(Box::new(epoch)));
+        }
+        if let Some(Some(statement)) = self.one::<Option<Event>>("reshare", "")? {
+            let reshare = Reshare::restore(statement, &owner, &group).map_err(|error| corrupt("reshare", error))?;
+            state.apply(&Mutation::Reshare(Some(Box::new(reshare))));
+        }
         let last = self.one::<LastStatement>("last_statement", "")?;
         state.apply(&Mutation::LastStatement(last.ok_or_else(|| corrupt("last_statement", "missing"))?));
         for (key, record) in self.all::<ConnectionRecord>("connection")? {
@@ -274,6 +295,10 @@ fn rows_of(mutation: &Mutation) -> Vec<Row> {
         Mutation::Pending(request, pending) => one(Row::new("pending", request.to_string(), pending)),
         Mutation::Decision(request, decision) => one(Row::new("decision", request.to_string(), decision.record())),
         Mutation::Export(export) => one(Row::new("export", String::new(), &export.as_deref().map(Export::record))),
+        Mutation::Reshare(reshare) => {
+            one(Row::new("reshare", String::new(), &reshare.as_deref().map(Reshare::statement)))
+        }
+        Mutation::Epoch(epoch) => one(Row::new("epoch", String::new(), epoch.record())),
         // Nothing is left to be a row of: see `Store::wipe`.
         Mutation::Deleted(_) => Vec::new(),
         Mutation::Forget(_) | Mutation::Settled(_) => Vec::new(),

@@ -17,8 +17,9 @@ use http::request::Parts;
 use serde::de::DeserializeOwned;
 
 use super::body::JsonBody;
+use super::connections;
 use super::dto::{
-    CeremonyList, CeremonyQuery, CeremonyView, JoinData, NamedCeremony, ParticipantRequest, RoundRequest,
+    CeremonyKind, CeremonyList, CeremonyQuery, CeremonyView, JoinData, NamedCeremony, ParticipantRequest, RoundRequest,
     StartCeremonyRequest,
 };
 use super::events::{caller_of, open_socket};
@@ -94,6 +95,10 @@ pub async fn start(
     let round_ms = u64::from(request.round_seconds) * 1000;
     let limits = Limits { round_ms, kept_ms: KEPT_MS };
     let owners = people(&request.participants);
+    if request.kind == CeremonyKind::Reshare && request.participants.iter().any(|it| it.role.is_on_server()) {
+        // No more than that: what the holders do, they do by the owner's word.
+        connections::owned(&store, &caller, &request.group).await?;
+    }
     let invitation = invitation(&app, &caller, request)?;
     let ends_at_ms = now_ms + ROUNDS_MAX * round_ms + KEPT_MS;
     let named = Named { ceremony: invitation.ceremony, ends_at_ms };
@@ -287,19 +292,43 @@ fn invitation(app: &App, caller: &Caller, request: StartCeremonyRequest) -> Resu
     if !request.participants.iter().any(|it| it.owner == Some(caller.owner)) {
         return Err(invalid("You are not among the participants. Name your own owner key, too."));
     }
-    let parties = request.participants.iter().zip(1..).map(|(it, number)| invited(app, caller, it, number));
+    let (purpose, epoch) = match (request.kind, request.present) {
+        (CeremonyKind::Keygen, None) => (Kind::Keygen, 0),
+        (CeremonyKind::Reshare, Some(from)) => {
+            let next = from.epoch.checked_add(1).ok_or_else(|| invalid("There is no epoch after this one."))?;
+            (Kind::Reshare { from }, next)
+        }
+        (CeremonyKind::Keygen, Some(_)) => return Err(invalid("A keygen goes on from no group: leave out `present`.")),
+        (CeremonyKind::Reshare, None) => return Err(invalid("Say in `present` which group it goes on from.")),
+    };
+    let parties = request.participants.iter().zip(1..).map(|(it, number)| invited(app, caller, &purpose, it, number));
+    let parties = parties.collect::<Result<_, _>>()?;
     Ok(Invitation {
         ceremony: CeremonyId::random(&mut platform::rng()),
-        purpose: Kind::Keygen,
+        purpose,
         group: request.group,
-        epoch: 0,
+        epoch,
         threshold: request.threshold.unwrap_or(size.threshold),
-        parties: parties.collect::<Result<_, _>>()?,
+        parties,
     })
 }
 
-fn invited(app: &App, caller: &Caller, it: &ParticipantRequest, number: u16) -> Result<Invited, Problem> {
-    let index = HolderIndex::new(number).map_err(|error| invalid(&format!("Participant {number}: {error}.")))?;
+fn invited(
+    app: &App,
+    caller: &Caller,
+    purpose: &Kind,
+    it: &ParticipantRequest,
+    number: u16,
+) -> Result<Invited, Problem> {
+    let (deals, receives) = match (purpose, it.deals, it.receives) {
+        (Kind::Keygen, None, None) => {
+            let index =
+                HolderIndex::new(number).map_err(|error| invalid(&format!("Participant {number}: {error}.")))?;
+            (Some(index), Some(index))
+        }
+        (Kind::Keygen, _, _) => return Err(invalid("In a keygen everybody deals and receives: leave that out.")),
+        (Kind::Reshare { .. }, deals, receives) => (deals, receives),
+    };
     let (signing, receiving) = match (app.config().party_public(it.role), it.owner) {
         (Some((signing, receiving)), None) if it.receiving_key.is_none() => (signing, Some(receiving)),
         (Some(_), _) => {
@@ -312,7 +341,8 @@ fn invited(app: &App, caller: &Caller, it: &ParticipantRequest, number: u16) -> 
         }
         (None, Some(owner)) => (key_of(&owner), it.receiving_key),
     };
-    Ok(Invited { number, signing, receiving, deals: Some(index), receives: Some(Seat { index, role: it.role }) })
+    let receives = receives.map(|index| Seat { index, role: it.role });
+    Ok(Invited { number, signing, receiving, deals, receives })
 }
 
 fn people(participants: &[ParticipantRequest]) -> Vec<PublicKey> {

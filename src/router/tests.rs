@@ -101,13 +101,14 @@ fn every_route_of_the_service_is_in_the_document() {
         "get /keys/{group}/export",
         "delete /keys/{group}/export",
         "post /keys/{group}/export/release",
+        "post /keys/{group}/reshare",
         "get /keys/{group}/events",
         "get /keys/{group}/activity",
         "get /relay/{bunker_id}",
     ] {
         assert!(listed.iter().any(|it| it == route), "{route} is not in {listed:?}");
     }
-    assert_eq!(listed.len(), 51);
+    assert_eq!(listed.len(), 52);
 }
 
 /// The page's types are made from this file, where no server runs yet.

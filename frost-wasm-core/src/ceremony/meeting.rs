@@ -117,6 +117,12 @@ pub struct Meeting {
 }
 
 impl Invitation {
+    /// The holder that somebody is afterwards, or was before if it gets no share.
+    #[must_use]
+    pub fn holder_of(&self, it: &Invited) -> Option<Seat> {
+        self.purpose.holder_of(it.deals, it.receives)
+    }
+
     /// The terms with those who have come, and a key that nobody has in place of each that is missing.
     fn terms(&self) -> Terms {
         let absent = |number: u16| {

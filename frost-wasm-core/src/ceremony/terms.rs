@@ -46,6 +46,18 @@ pub enum Kind {
     },
 }
 
+impl Kind {
+    /// The holder that somebody is who deals as one and gets the place of another, or either.
+    #[must_use]
+    pub(super) fn holder_of(&self, deals: Option<HolderIndex>, receives: Option<Seat>) -> Option<Seat> {
+        let before = |index| match self {
+            Self::Keygen => None,
+            Self::Reshare { from } => from.holder(index).map(|holder| Seat { index, role: holder.role }),
+        };
+        receives.or_else(|| deals.and_then(before))
+    }
+}
+
 /// A place in the group that is made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -163,6 +175,12 @@ impl Terms {
     /// Those who get a share, with their seats.
     pub fn receivers(&self) -> impl Iterator<Item = (&Party, Seat)> {
         self.parties.iter().filter_map(|party| party.receives.map(|seat| (party, seat)))
+    }
+
+    /// The holder that a party is afterwards, or was before if it gets no share.
+    #[must_use]
+    pub fn holder_of(&self, party: &Party) -> Option<Seat> {
+        self.purpose.holder_of(party.deals, party.receives)
     }
 
     /// The party with this number.

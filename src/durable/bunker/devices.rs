@@ -2,7 +2,7 @@
 //! and answered with its contribution. The bunker's nonces for an offer are in memory alone; after an eviction the
 //! device asks for another offer.
 
-use std::{cell::RefCell, collections::BTreeMap};
+use std::{cell::RefCell, collections::BTreeMap, rc::Rc};
 
 use bunker_core::{
     joint::{self, ContributionReply, ContributionRequest},
@@ -10,6 +10,7 @@ use bunker_core::{
     nip44,
     session::{BunkerEffect, Evidence, Refusal},
 };
+use frost_wasm_core::share::KeyShare;
 use worker::Request;
 
 use super::{
@@ -26,9 +27,10 @@ use crate::{
     problem::Problem,
 };
 
-/// Offers that were made and not taken up: at most one for each waiting request.
+/// Offers that were made and not taken up, at most one for each waiting request, with the share that each was made
+/// with: one of an epoch that is over is gone.
 #[derive(Default)]
-pub(super) struct Offers(RefCell<BTreeMap<EventId, joint::Pending>>);
+pub(super) struct Offers(RefCell<BTreeMap<EventId, (joint::Pending, Rc<KeyShare>)>>);
 
 impl Bunker {
     pub(super) async fn offer(&self, request: &mut Request) -> Result<OfferReply, Problem> {
@@ -40,12 +42,12 @@ impl Bunker {
             offered.map_err(|error| Problem::internal(error.to_string()))?.map_err(|refusal| not_offered(&refusal))?
         };
         let share = holder.share();
-        let (pending, commitments) = joint::begin(operation, &id, share, &mut platform::rng())
+        let (pending, commitments) = joint::begin(operation, &id, &share, &mut platform::rng())
             .map_err(|failure| Problem::new(409, "request_refused", failure.text))?;
         let state = holder.state();
         let mut offers = self.offers.0.borrow_mut();
         offers.retain(|offered, _| state.pending_request(offered).is_some());
-        offers.insert(id, pending);
+        offers.insert(id, (pending, share.clone()));
         let connection = state.pending_request(&id).and_then(|pending| state.connection(&pending.connection));
         let connection = connection.ok_or_else(no_such_request)?;
         let evidence = Evidence {
@@ -68,7 +70,9 @@ impl Bunker {
         let holder = self.holder().await?;
         let request = waiting(&holder, &id)?;
         let _landing = self.in_flight.take_off(id).ok_or_else(no_such_request)?;
-        let pending = self.offers.0.borrow_mut().remove(&id).ok_or_else(|| {
+        let share = holder.share();
+        let offered = self.offers.0.borrow_mut().remove(&id).filter(|(_, of)| Rc::ptr_eq(of, &share));
+        let (pending, _) = offered.ok_or_else(|| {
             let detail =
                 "This offer is not there any more, and its nonces are gone. Ask for another and contribute to that.";
             Problem::new(409, "offer_gone", detail)
@@ -82,7 +86,7 @@ impl Bunker {
         self.commit(&holder, &step.mutations)?;
         match step.effect {
             BunkerEffect::Perform(admission, _) => {
-                let outcome = joint::finish(pending, holder.share(), reply, &mut platform::rng());
+                let outcome = joint::finish(pending, &share, reply, &mut platform::rng());
                 let refused = outcome.as_ref().err().map(|failure| failure.text.clone());
                 self.complete(&holder, &request, *admission, outcome)?;
                 refused.map_or(Ok(()), |text| Err(Problem::new(422, "contribution_refused", text)))

@@ -1,6 +1,6 @@
 //! A request's way through the bunker, from the published event to the reply.
 
-use std::{cell::RefCell, collections::BTreeSet, rc::Rc};
+use std::{cell::RefCell, collections::BTreeSet, rc::Rc, time::Duration};
 
 use bunker_core::{
     approval::Pending,
@@ -29,6 +29,8 @@ use crate::{
 /// Operations that run at once. An app that opens its messages sends hundreds of requests, and gives up on those
 /// that are not OKed within seconds: so taking requests goes before working on them.
 const MAX_PERFORMING: usize = 4;
+/// Pause before a request is tried again that came while the holders changed over to new shares.
+const BETWEEN_EPOCHS: Duration = Duration::from_millis(500);
 
 /// Requests that are being answered now. In memory only: after an eviction none is.
 pub(super) struct InFlight {
@@ -151,6 +153,14 @@ impl Bunker {
             BunkerEffect::Hold(challenge) => challenge.iter().for_each(|it| sockets::publish(&self.state, it)),
             BunkerEffect::Perform(admission, operation) => {
                 let outcome = self.perform(holder, request, operation).await;
+                if outcome.as_ref().is_err_and(is_between_epochs) {
+                    // One holder has its new share and the other soon will: judged anew then, as after an eviction.
+                    worker::Delay::from(BETWEEN_EPOCHS).await;
+                    let step = step(holder, request, &self.approve_at()?, false);
+                    let step = step.map_err(|error| Problem::internal(error.to_string()))?;
+                    self.commit(holder, &step.mutations)?;
+                    return Box::pin(self.run(holder, request, step.effect)).await;
+                }
                 self.complete(holder, request, *admission, outcome)?;
             }
         }
@@ -188,7 +198,7 @@ impl Bunker {
         #[cfg(feature = "fault-injection")]
         crate::durable::faults::panic_if_arranged();
         let share = holder.share();
-        let (pending, commitments) = joint::begin(operation, &request.event.id, share, &mut platform::rng())?;
+        let (pending, commitments) = joint::begin(operation, &request.event.id, &share, &mut platform::rng())?;
         let event: &Event = &request.event;
         #[cfg(feature = "fault-injection")]
         let invented = crate::durable::faults::invented(event, &request.transport, &request.conversation);
@@ -206,7 +216,7 @@ impl Bunker {
             telemetry::failure(problem.code(), problem.cause().unwrap_or(problem.detail()));
             Failure::new("holder_unavailable:cosigner", "holder cosigner could not be reached; try again")
         })?;
-        joint::finish(pending, share, reply, &mut platform::rng())
+        joint::finish(pending, &share, reply, &mut platform::rng())
     }
 
     /// The relay's checks and the machine's step, without a wait.
@@ -259,6 +269,11 @@ pub(super) fn step(
     let mut rng = platform::rng();
     let ctx = &mut Ctx { now_ms: platform::now_ms(), rng: &mut rng };
     holder.state().receive(Received { event, transport, conversation, approve_at, device_is_here }, ctx)
+}
+
+/// Whether the cosigner's share is of another epoch than the bunker's.
+fn is_between_epochs(failure: &Failure) -> bool {
+    failure.code.strip_prefix("cosigner_refused:") == Some(joint::OTHER_EPOCH)
 }
 
 /// A problem in the form of OK's message.

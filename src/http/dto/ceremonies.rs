@@ -2,7 +2,7 @@
 
 use bunker_core::keys::PublicKey;
 use frost_wasm_core::ceremony::{CeremonyId, Package, Proof, Terms};
-use frost_wasm_core::group::{GroupId, GroupPublic, HolderRole};
+use frost_wasm_core::group::{GroupId, GroupPublic, HolderIndex, HolderRole};
 use frost_wasm_core::provision::ReceivingPublic;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -15,6 +15,8 @@ use super::schema::GroupPublicSchema;
 pub enum CeremonyKind {
     /// A new key that nobody ever has whole (DKG).
     Keygen,
+    /// New shares of a key in use, for the same holders or others. Ends the present epoch.
+    Reshare,
 }
 
 /// `POST /ceremony/start`
@@ -23,7 +25,7 @@ pub enum CeremonyKind {
 pub struct StartCeremonyRequest {
     /// What it is for.
     pub kind: CeremonyKind,
-    /// The group that it makes: a fresh random id, 32 hex digits.
+    /// The group that it makes, a fresh random id, or that gets new shares: 32 hex digits.
     #[schema(value_type = String, min_length = 32, max_length = 32)]
     pub group: GroupId,
     /// How many holders act together afterwards; the deployment's `FROST_THRESHOLD` where nothing is said.
@@ -33,7 +35,12 @@ pub struct StartCeremonyRequest {
     #[serde(default = "StartCeremonyRequest::default_round_seconds")]
     #[schema(minimum = 30, maximum = 86400, default = 600)]
     pub round_seconds: u32,
-    /// Who takes part. A participant's number, and its holder's index, is its place in this list, from 1.
+    /// In a reshare: the group as it is.
+    #[serde(default)]
+    #[schema(value_type = Option<GroupPublicSchema>)]
+    pub present: Option<GroupPublic>,
+    /// Who takes part. A participant's number is its place in this list, from 1; in a keygen it is its holder's index,
+    /// too.
     pub participants: Vec<ParticipantRequest>,
 }
 
@@ -61,6 +68,14 @@ pub struct ParticipantRequest {
     #[serde(default)]
     #[schema(value_type = Option<String>)]
     pub receiving_key: Option<ReceivingPublic>,
+    /// In a reshare: the present holder as which it deals. Exactly as many deal as act together now.
+    #[serde(default)]
+    #[schema(value_type = Option<u16>, minimum = 1)]
+    pub deals: Option<HolderIndex>,
+    /// In a reshare: the holder's index for which it gets a share.
+    #[serde(default)]
+    #[schema(value_type = Option<u16>, minimum = 1)]
+    pub receives: Option<HolderIndex>,
 }
 
 /// `POST /ceremony/{operation_id}/round/{n}`
@@ -176,6 +191,12 @@ pub struct ParticipantView {
     pub owner: Option<PublicKey>,
     /// Whether it has come with a key.
     pub joined: bool,
+    /// The holder as which it deals.
+    #[schema(value_type = Option<u16>)]
+    pub deals: Option<HolderIndex>,
+    /// The holder's index for which it gets a share.
+    #[schema(value_type = Option<u16>)]
+    pub receives: Option<HolderIndex>,
 }
 
 /// Answer to `GET /ceremony`

@@ -6,11 +6,11 @@ use utoipa::ToSchema;
 
 use super::schema::SignedEventSchema;
 
-/// `POST /keys/{group}/export`, `DELETE /keys/{group}/export` and `DELETE /keys/{group}`
+/// `POST /keys/{group}/reshare`, `POST /keys/{group}/export`, `DELETE /keys/{group}/export` and `DELETE /keys/{group}`
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct OwnerStatement {
-    /// The owner's statement: `export`, `cancel_export` or `delete_group`.
+    /// The owner's statement: `export`, `cancel_export`, `reshare` or `delete_group`.
     #[schema(value_type = SignedEventSchema)]
     pub statement: Event,
 }
