@@ -134,6 +134,15 @@ impl<'a> Participant<'a> {
         self.unproven_share(transcript)
     }
 
+    /// The same from when every set of holders has signed with it: to be kept before this party accepts.
+    pub fn proven_share(&self, transcript: &Transcript) -> Result<KeyShare, ParticipantError> {
+        self.same(transcript)?;
+        if !matches!(transcript.step(), Step::Accept | Step::Verified) {
+            return Err(ParticipantError::NoShare);
+        }
+        self.unproven_share(transcript)
+    }
+
     fn deal(&self, transcript: &Transcript) -> Result<Body, ParticipantError> {
         let dealing = self.dealing(transcript)?;
         let binding = Binding { terms: *self.terms.digest(), dealer: self.number };
