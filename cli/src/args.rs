@@ -57,7 +57,7 @@ pub(crate) enum Command {
     /// End your account
     #[command(subcommand)]
     Account(Account),
-    /// Make, import, list and delete keys (Nostr identities)
+    /// Make, import, list, refresh and delete keys (Nostr identities)
     #[command(subcommand)]
     Key(Key),
     /// Check and renew recovery kits
@@ -88,6 +88,7 @@ pub(crate) enum Key {
     Create(c::key_create::Create),
     Import(c::key_import::Import),
     List(c::key_list::List),
+    Refresh(c::key_refresh::Refresh),
     Delete(c::key_delete::Delete),
 }
 

@@ -55,6 +55,19 @@ pub(crate) fn attend(
     view: &mut CeremonyView,
     output: &Output,
 ) -> Result<Outcome, Failure> {
+    // Of a new key nothing is kept before it is there.
+    attend_and_keep(session, attendance, view, &mut |_| Ok(()), output)
+}
+
+/// The same where old shares end with it: `keep` puts the new ones where they will be found, before this device accepts
+/// them.
+pub(crate) fn attend_and_keep(
+    session: &mut Session,
+    attendance: &mut Attendance,
+    view: &mut CeremonyView,
+    keep: &mut dyn FnMut(&Outcome) -> Result<(), Failure>,
+    output: &Output,
+) -> Result<Outcome, Failure> {
     let id = view.operation_id;
     let mut told = String::new();
     let (mut stumbles, mut has_stumbled) = (0, false);
@@ -62,6 +75,11 @@ pub(crate) fn attend(
         let packages = attendance.take(view, &mut platform::rng())?;
         if let Some(outcome) = attendance.outcome()? {
             return Ok(outcome);
+        }
+        if let Some(outcome) = attendance.to_keep()? {
+            keep(&outcome)?;
+            attendance.kept();
+            continue;
         }
         let stand = stand(attendance.round(), &view.participants);
         if stand != told {

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     failure::Failure,
     home::Home,
-    platform,
+    identity, platform,
     server::Method,
     session::Session,
     shares::Shares,
@@ -41,8 +41,12 @@ struct MemoryFile {
 
 impl DeviceShare {
     /// Opens this device's share of a key.
-    pub(crate) fn open(home: &Home, key: &KeyView, owner: &OwnerKey) -> Result<Self, Failure> {
-        let shares = Shares::of(home);
+    pub(crate) fn open(session: &mut Session, key: &KeyView, owner: &OwnerKey) -> Result<Self, Failure> {
+        let home = session.home().clone();
+        let shares = Shares::of(&home);
+        if shares.is_unsettled(&key.group)? {
+            shares.settle(&identity::detail(session, key)?.public)?;
+        }
         let sealed = shares.sealed(&key.group)?.ok_or_else(|| absent(&shares, key))?;
         Ok(Self { share: sealed.open_one(owner)?, shares, memories: Memories(home.inside("devices")) })
     }
@@ -131,9 +135,9 @@ fn absent(shares: &Shares, key: &KeyView) -> Failure {
     Failure::stopped(
         "share_not_here",
         format!(
-            "This device has no share of {}, and the server can't act without one. Answer on the device that made the \
-             key; or copy its file shares/{} to {}. If that device is lost, take the key out with the recovery kit: passport \
-             export begin",
+            "This device has no share of {}, and the server can't act without one. Answer on the device that has one; \
+             or copy its file shares/{} to {}. If that device is lost, let this one take its place: passport key refresh \
+             --kit FILE",
             key.npub,
             name(&key.group),
             shares.path(&key.group).display(),

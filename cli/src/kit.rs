@@ -32,8 +32,8 @@ impl KitFolder {
     }
 
     /// The kit of an identity. Refuses early when there is a file already.
-    pub(crate) fn kit(&self, npub: &str) -> Result<KitPath, Failure> {
-        let path = self.0.join(kit::file_name(npub));
+    pub(crate) fn kit(&self, npub: &str, epoch: u32) -> Result<KitPath, Failure> {
+        let path = self.0.join(kit::file_name(npub, epoch));
         if path.symlink_metadata().is_ok() { Err(exists(&path)) } else { Ok(KitPath(path)) }
     }
 }
@@ -44,8 +44,8 @@ pub(crate) struct KitPath(PathBuf);
 
 impl KitPath {
     /// For an identity, in a folder.
-    pub(crate) fn choose(folder: &Path, npub: &str) -> Result<Self, Failure> {
-        KitFolder::find(folder)?.kit(npub)
+    pub(crate) fn choose(folder: &Path, npub: &str, epoch: u32) -> Result<Self, Failure> {
+        KitFolder::find(folder)?.kit(npub, epoch)
     }
 
     /// Writes the kit and proves that it opens.
@@ -146,8 +146,8 @@ mod tests {
         let npub = "npub1sn0wdenkukak0d9dfczzeacvhkrgz92ak56egt7vdgzn8pv2wfqqhrjdv9";
         let passphrase = SecretString::from("correct horse".to_owned());
         let (owner, share) = (OwnerKey::fresh(&mut platform::rng()), share());
-        let early = KitPath::choose(folder.path(), npub).unwrap();
-        let late = KitPath::choose(folder.path(), npub).unwrap();
+        let early = KitPath::choose(folder.path(), npub, 0).unwrap();
+        let late = KitPath::choose(folder.path(), npub, 0).unwrap();
         let file = early.write(&passphrase, &owner, &share).unwrap();
         assert!(file.path().ends_with("npub1sn0wdenkuka.kit.json"));
         let bytes = fs::read(file.path()).unwrap();
@@ -158,7 +158,7 @@ mod tests {
         // Another process was faster between the look and the write.
         let failure = late.write(&passphrase, &owner, &share).unwrap_err();
         assert_eq!(failure.code(), "kit_exists");
-        let failure = KitPath::choose(folder.path(), npub).unwrap_err();
+        let failure = KitPath::choose(folder.path(), npub, 0).unwrap_err();
         assert_eq!(failure.code(), "kit_exists");
         assert_eq!(fs::read(file.path()).unwrap(), bytes);
     }

@@ -6,7 +6,7 @@ use std::{fs::File, path::PathBuf};
 use bunker_core::{keys::PublicKey, nip19};
 use frost_wasm_core::{
     ceremony::CeremonyId,
-    group::{GroupId, HolderIndex, HolderRole},
+    group::{GroupId, GroupPublic, HolderIndex, HolderRole},
 };
 use passport_device::{ceremony::Outcome, owner::OwnerKey, shares::SealedShares};
 use serde::Serialize;
@@ -69,6 +69,41 @@ impl Shares {
         self.shown(&kept)
     }
 
+    /// Keeps what came out of a renewal beside what it will replace, and proves that it opens.
+    pub(crate) fn keep_next(&self, outcome: &Outcome, owner: &OwnerKey) -> Result<(), Failure> {
+        let sealed = SealedShares::seal(outcome, owner, &mut platform::rng())?;
+        let next = next(&outcome.public.group);
+        self.0.replace(&next, &written(&sealed)?)?;
+        let kept: Option<SealedShares> = store::read(&self.0, &next)?;
+        if kept.is_some_and(|kept| kept.opens_to(outcome, owner)) {
+            return Ok(());
+        }
+        Err(Failure::stopped(
+            "share_not_kept",
+            format!(
+                "{} does not read back as the share that came out: is the disk full or broken? The shares are what they \
+                 were.",
+                self.0.path(&next).display()
+            ),
+        ))
+    }
+
+    /// What was kept beside takes its place once the group is the one that it is of: the renewal came to its end.
+    pub(crate) fn settle(&self, present: &GroupPublic) -> Result<(), Failure> {
+        let group = &present.group;
+        let Some(kept) = store::read::<SealedShares>(&self.0, &next(group))? else { return Ok(()) };
+        if kept.public() == present {
+            self.0.replace(&name(group), &written(&kept)?)?;
+            self.0.remove(&next(group))?;
+        }
+        Ok(())
+    }
+
+    /// Whether a renewal of this device's has not been seen to its end.
+    pub(crate) fn is_unsettled(&self, group: &GroupId) -> Result<bool, Failure> {
+        Ok(store::read::<SealedShares>(&self.0, &next(group))?.is_some())
+    }
+
     /// The share of a group, if this device has one.
     pub(crate) fn sealed(&self, group: &GroupId) -> Result<Option<SealedShares>, Failure> {
         store::read(&self.0, &name(group))
@@ -99,7 +134,7 @@ impl Shares {
         self.0.turn(&name(group))
     }
 
-    /// Removes the share of a key that never came to be.
+    /// Removes the share of a key that never came to be, or is in no device's care any more.
     pub(crate) fn discard(&self, group: &GroupId) -> Result<(), Failure> {
         self.0.remove(&name(group))
     }
@@ -123,6 +158,11 @@ impl Shares {
             share,
         })
     }
+}
+
+/// The name of what is kept beside a group's share until a renewal has come to its end.
+fn next(group: &GroupId) -> String {
+    format!("{group}.next.json")
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@
 use bunker_core::{
     event::{Template, VerifiedEvent},
     grant::{Connection, ConnectionId},
-    joint::{self, ContributionReply, ContributionRequest},
+    joint::{self, ContributionReply, ContributionRequest, OTHER_EPOCH},
     keys::{EventId, PublicKey},
     session::{DeviceHolder, DeviceMemory, DeviceRefused, Evidence, Operation},
 };
@@ -98,7 +98,7 @@ pub fn contribute<R: RngCore + CryptoRng>(
         return Err(misled("the app asked for something else than you were shown"));
     }
     let reply = joint::contribute(&judgement.operation, &event.id, share, call.epoch, &call.commitments, rng)
-        .map_err(|error| misled(&error.to_string()))?;
+        .map_err(|error| if error.code() == OTHER_EPOCH { outdated() } else { misled(&error.to_string()) })?;
     Ok(Contributed { reply, memory: judgement.memory })
 }
 
@@ -141,6 +141,14 @@ fn misled(why: &str) -> Failure {
     Failure::new(
         "request_misled",
         format!("Nothing was signed: {why}. Deny the request; if this happens again, do not use this server."),
+    )
+}
+
+fn outdated() -> Failure {
+    Failure::new(
+        "share_of_another_epoch",
+        "Nothing was signed: this device's share is from before the shares were renewed. Answer on the device on which \
+         that was done, or renew them here with the newest recovery kit.",
     )
 }
 

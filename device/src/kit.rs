@@ -2,7 +2,7 @@
 
 use bunker_core::keys::PublicKey;
 use frost_wasm_core::{
-    group::GroupId,
+    group::{GroupId, GroupPublic},
     kdf::{KdfParams, Stretched},
     kit::{KitError, RecoveryKit},
     share::KeyShare,
@@ -17,11 +17,14 @@ const NAME_CHARS: usize = 16;
 /// The largest kit read, in bytes: one of ten holders has a quarter of it.
 const MAX_BYTES: usize = 16 * 1024;
 
-/// The name of an identity's kit.
+/// The name of an identity's kit. One of a later epoch says so, because earlier ones may lie beside it.
 #[must_use]
-pub fn file_name(npub: &str) -> String {
+pub fn file_name(npub: &str, epoch: u32) -> String {
     let name: String = npub.chars().take(NAME_CHARS).collect();
-    format!("{name}.kit.json")
+    match epoch {
+        0 => format!("{name}.kit.json"),
+        epoch => format!("{name}.epoch-{epoch}.kit.json"),
+    }
 }
 
 /// A kit as it stands in its file.
@@ -75,7 +78,7 @@ impl KitFile {
     /// The file's name.
     #[must_use]
     pub fn name(&self) -> String {
-        file_name(&self.npub())
+        file_name(&self.npub(), self.0.public.epoch)
     }
 
     /// How the passphrase is stretched.
@@ -88,6 +91,12 @@ impl KitFile {
     #[must_use]
     pub fn group(&self) -> GroupId {
         self.0.public.group
+    }
+
+    /// The epoch of its share, as it says.
+    #[must_use]
+    pub fn epoch(&self) -> u32 {
+        self.0.public.epoch
     }
 
     /// That identity's `npub1…`.
@@ -140,6 +149,20 @@ impl OpenedKit {
         Ok(())
     }
 
+    /// Refuses a kit from before the shares were renewed: its share fits no other any more.
+    pub fn check_epoch(&self, present: &GroupPublic) -> Result<(), Failure> {
+        if **self.share.group() == *present {
+            return Ok(());
+        }
+        let text = format!(
+            "This kit is of epoch {}, from before the shares were renewed; they are of epoch {} now. Use the kit that was \
+             made then, and destroy this one.",
+            self.share.group().epoch,
+            present.epoch
+        );
+        Err(Failure::new("kit_of_another_epoch", text))
+    }
+
     /// The same kit under another passphrase.
     pub fn renew<R: RngCore + CryptoRng>(&self, stretched: &Stretched, rng: &mut R) -> Result<KitFile, Failure> {
         KitFile::make(stretched, &self.owner, &self.share, rng)
@@ -173,6 +196,10 @@ mod tests {
         opened.check(&owner.public_key(), &group).unwrap();
         let other = OwnerKey::fresh(&mut rng).public_key();
         assert_eq!(opened.check(&other, &group).unwrap_err().code(), "kit_of_another_account");
+        opened.check_epoch(&key.public).unwrap();
+        let next = GroupPublic { epoch: 1, ..key.public.clone() };
+        assert_eq!(opened.check_epoch(&next).unwrap_err().code(), "kit_of_another_epoch");
+        assert_eq!(file_name(&key.npub(), 2), format!("{}.epoch-2.kit.json", &key.npub()[..16]));
         let elsewhere = opened.check(&owner.public_key(), &GroupId::from_bytes([1; 16]));
         assert_eq!(elsewhere.unwrap_err().code(), "kit_of_another_identity");
 

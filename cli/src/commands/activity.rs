@@ -169,6 +169,7 @@ fn words(entry: &Entry) -> String {
         Happening::RequestRefused { reason } => format!("{}: REFUSED ({reason})", asked()),
         Happening::RequestFailed { reason } => format!("{}: FAILED ({reason})", asked()),
         Happening::ShareReleased { statement } => format!("share handed out for export {statement}"),
+        Happening::EpochEntered { epoch, ceremony } => format!("new shares, epoch {epoch} (ceremony {ceremony})"),
     }
 }
 

@@ -113,8 +113,7 @@ pub(crate) fn decide(
     match decision {
         Decision::Approve { remember } => {
             // Before a word is said that this device can't follow up.
-            let device =
-                it.needs_device().then(|| DeviceShare::open(session.home(), &waiting.key, owner)).transpose()?;
+            let device = it.needs_device().then(|| DeviceShare::open(session, &waiting.key, owner)).transpose()?;
             let approved = if it.is_allowed() {
                 DecideReply { request, status: APPROVED.into() }
             } else {

@@ -128,7 +128,7 @@ impl Create {
         let owner = session.unlock()?.owner;
         let outcome = with_holders(&mut session, &owner, self.custody, output)?;
         let npub = outcome.npub();
-        let kit = folder.kit(&npub)?;
+        let kit = folder.kit(&npub, outcome.public.epoch)?;
         let passphrase = prompt::KIT_PASSPHRASE.choose(&npub)?;
         let key = NewKey::made(&session, outcome, &owner)?;
         let made = create(&mut session, &key, &owner, kit, &passphrase, &self.options.label)?;

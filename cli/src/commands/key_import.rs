@@ -24,7 +24,7 @@ impl Import {
         let mut session = Session::resume()?;
         let secret = prompt::secret_key()?;
         let npub = npub_of(&secret)?;
-        let kit = KitPath::choose(&self.options.kit_dir, &npub)?;
+        let kit = KitPath::choose(&self.options.kit_dir, &npub, 0)?;
         let owner = session.unlock()?.owner;
         let passphrase = prompt::KIT_PASSPHRASE.choose(&npub)?;
         let key = NewKey::split(&session, secret, &owner)?;

@@ -6,11 +6,18 @@ use clap::Args;
 use passport_device::kit::{KitFile, OpenedKit};
 use serde::Serialize;
 
-use crate::{failure::Failure, identity::KeyName, kit, output::Output, prompt, session::Session};
+use crate::{
+    failure::Failure,
+    identity::{self, KeyName},
+    kit,
+    output::Output,
+    prompt,
+    session::Session,
+};
 
 /// See whether a recovery kit opens with its passphrase, and is this account's.
 ///
-/// Nothing is sent to the server, and nothing is changed.
+/// Nothing of it is sent to the server, and nothing is changed.
 #[derive(Debug, Args)]
 pub(crate) struct Check {
     /// The recovery kit's file
@@ -47,7 +54,8 @@ pub(crate) fn opened(kit: &KitFile, name: &KeyName) -> Result<OpenedKit, Failure
     let passphrase = prompt::KIT_PASSPHRASE.ask(&kit.npub())?;
     let opened = kit.open(&kit.stretch(passphrase.expose_secret())?)?;
     let key = keys.iter().find(|key| key.group == kit.group()).or(keys.first());
-    let group = key.ok_or_else(|| Failure::stopped("no_key", "This account has no key yet."))?.group;
-    opened.check(&owner, &group)?;
+    let key = key.ok_or_else(|| Failure::stopped("no_key", "This account has no key yet."))?;
+    opened.check(&owner, &key.group)?;
+    opened.check_epoch(&identity::detail(&mut session, key)?.public)?;
     Ok(opened)
 }

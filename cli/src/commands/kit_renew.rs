@@ -42,7 +42,7 @@ impl Renew {
     pub(crate) fn run(self, output: &Output) -> Result<(), Failure> {
         let kit = kit::read(&self.kit)?;
         let npub = kit.npub();
-        let path = KitPath::choose(&self.kit_dir, &npub)?;
+        let path = KitPath::choose(&self.kit_dir, &npub, kit.epoch())?;
         let opened = opened(&kit, &self.key)?;
         let passphrase = prompt::NEW_KIT_PASSPHRASE.choose(&npub)?;
         let mut rng = platform::rng();

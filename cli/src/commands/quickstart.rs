@@ -64,7 +64,7 @@ impl Quickstart {
         let folder = KitFolder::find(&self.kit_dir)?;
         let imported = if self.import { Some(prompt::secret_key()?) } else { None };
         if let Some(secret) = &imported {
-            folder.kit(&npub_of(secret)?)?;
+            folder.kit(&npub_of(secret)?, 0)?;
         }
         let (password, is_password_made) = prompt::PASSWORD.choose_or_make()?;
         let (passphrase, is_passphrase_made) = prompt::KIT_PASSPHRASE.choose_or_make()?;
@@ -94,7 +94,7 @@ impl Quickstart {
             }
         };
         output.note("Writing the recovery kit …");
-        let kit = folder.kit(&key.npub())?;
+        let kit = folder.kit(&key.npub(), 0)?;
         let made = key_create::create(&mut session, &key, &owner, kit, &passphrase, "Quickstart")?;
 
         output.note("Making a connection that allows everything …");

@@ -1,0 +1,261 @@
+//! `passport key refresh`: new shares of a key in use, and the old ones end.
+
+use std::path::PathBuf;
+
+use bunker_core::keys::PublicKey;
+use clap::{Args, ValueEnum};
+use frost_wasm_core::{
+    ceremony::CeremonyId,
+    group::{GroupId, GroupPublic, HolderRole},
+    secret::SecretString,
+    share::KeyShare,
+};
+use passport_device::{
+    ceremony::{self as device, Attendance, Outcome, Renewal},
+    owner::OwnerKey,
+};
+use serde::Serialize;
+
+use crate::{
+    calendar::Moment,
+    ceremony,
+    failure::Failure,
+    identity::{self, KeyName},
+    kit::{self, KitFile, KitFolder, KitPath},
+    output::Output,
+    platform, prompt,
+    saying::say,
+    server::Method,
+    session::Session,
+    shares::Shares,
+    wire::{ExportState, ExportView, KeyView, OwnerStatement},
+};
+
+/// Replace all shares of a key. The key stays the same, and so do your apps.
+///
+/// Use it when you fear that a share or a kit has leaked, when a device is lost, or to take a key into a device's care.
+/// Every holder gets a new share and you a new recovery kit; the old shares fit nothing any more. Until the last holder
+/// has accepted, the old ones go on working.
+///
+/// A key in device custody is refreshed by this device's share and the kit's together. When the device is lost, the kit
+/// alone does, on a new device: that takes an export whose delay is over (`passport export begin`), because whoever had
+/// your kit could otherwise have your key at once. So does taking a hosted key into this device's care.
+///
+/// Scripts set PASSPORT_KIT_PASSPHRASE and PASSPORT_NEW_KIT_PASSPHRASE.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  passport key refresh                                             a hosted key
+  passport key refresh --kit npub1sn0wdenkuka.kit.json             in device custody, and where a device was lost
+  passport key refresh --custody device                            from now on this device has to be there")]
+pub(crate) struct Refresh {
+    /// In device custody: the recovery kit as it is
+    #[arg(long, value_name = "FILE")]
+    kit: Option<PathBuf>,
+    /// Who holds the shares from now on, beside the new recovery kit
+    #[arg(long, value_enum)]
+    custody: Option<Custody>,
+    /// The folder for the new recovery kit
+    #[arg(long, value_name = "FOLDER", default_value = ".")]
+    kit_dir: PathBuf,
+    #[command(flatten)]
+    key: KeyName,
+}
+
+/// Who holds the shares.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Custody {
+    /// The server's bunker and cosigner
+    Hosted,
+    /// The server's bunker and this device
+    Device,
+}
+
+#[derive(Serialize)]
+struct Refreshed<'a> {
+    group: GroupId,
+    pubkey: PublicKey,
+    npub: &'a str,
+    operation_id: CeremonyId,
+    epoch: u32,
+    recovery_kit: &'a std::path::Path,
+    /// Where this device's share is, in device custody.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    share: Option<PathBuf>,
+}
+
+impl Refresh {
+    /// Replaces the shares.
+    pub(crate) fn run(self, output: &Output) -> Result<(), Failure> {
+        let mut session = Session::resume()?;
+        let folder = KitFolder::find(&self.kit_dir)?;
+        let key = self.key.one(&mut session)?;
+        let public = identity::detail(&mut session, &key)?.public;
+        let shares = Shares::of(session.home());
+        shares.settle(&public)?;
+        let owner = session.unlock()?.owner;
+        let at_hand = self.at_hand(&key, &public, &owner, &shares)?;
+        let custody = match self.custody {
+            None => device::Custody::of(&public),
+            Some(Custody::Hosted) => device::Custody::Hosted,
+            Some(Custody::Device) => device::Custody::Device,
+        };
+        let renewal = Renewal::new(&public, at_hand, custody)?;
+        if renewal.needs_export() {
+            check_export(&mut session, &key, &public, &shares)?;
+        }
+        let path = folder.kit(&key.npub, public.epoch.saturating_add(1))?;
+        let passphrase = prompt::NEW_KIT_PASSPHRASE.choose(&key.npub)?;
+
+        let mut keeping = Keeping { path: Some(path), passphrase, owner: &owner, shares: &shares, kit: None };
+        let outcome = renew(&mut session, &key, renewal, &owner, &mut keeping, output)
+            .map_err(|failure| keeping.after(failure))?;
+        shares.settle(&outcome.public)?;
+        let kit = keeping.kit.ok_or_else(|| Failure::stopped("kit_not_written", "No new kit was made."))?;
+        let has_share = outcome.shares.iter().any(|share| share.role() == HolderRole::Device);
+        show(&key, &outcome, &kit, has_share.then(|| shares.path(&key.group)), output)
+    }
+
+    /// The shares that the person has here: this device's, and the kit's if it is named.
+    fn at_hand(
+        &self,
+        key: &KeyView,
+        public: &GroupPublic,
+        owner: &OwnerKey,
+        shares: &Shares,
+    ) -> Result<Vec<KeyShare>, Failure> {
+        let mut at_hand = Vec::new();
+        if let Some(sealed) = shares.sealed(&key.group)?.filter(|sealed| sealed.public() == public) {
+            at_hand.push(sealed.open_one(owner)?);
+        }
+        if let Some(path) = &self.kit {
+            let kit = kit::read(path)?;
+            let passphrase = prompt::KIT_PASSPHRASE.ask(&kit.npub())?;
+            let opened = kit.open(&kit.stretch(passphrase.expose_secret())?)?;
+            opened.check(&owner.public_key(), &key.group)?;
+            opened.check_epoch(public)?;
+            at_hand.push(opened.share);
+        }
+        Ok(at_hand)
+    }
+}
+
+/// What comes out, where it will be found.
+struct Keeping<'a> {
+    path: Option<KitPath>,
+    passphrase: SecretString,
+    owner: &'a OwnerKey,
+    shares: &'a Shares,
+    kit: Option<KitFile>,
+}
+
+impl Keeping<'_> {
+    /// The new kit, and this device's new share beside the one that it will replace.
+    fn keep(&mut self, outcome: &Outcome) -> Result<(), Failure> {
+        if outcome.shares.iter().any(|share| share.role() == HolderRole::Device) {
+            self.shares.keep_next(outcome, self.owner)?;
+        }
+        let recovery = outcome.shares.iter().find(|share| share.role() == HolderRole::Recovery);
+        if let (Some(path), Some(share)) = (self.path.take(), recovery) {
+            self.kit = Some(path.write(&self.passphrase, self.owner, share)?);
+        }
+        Ok(())
+    }
+
+    /// A failure in the words of who has two kits now and has to know which is good.
+    fn after(&self, failure: Failure) -> Failure {
+        let Some(kit) = &self.kit else { return failure };
+        let text = format!(
+            "{failure} A new kit is in {}. Keep the old one as well, until `passport kit check` says which of them is good.",
+            kit.path().display()
+        );
+        match failure {
+            Failure::Refused { status, code, request_id, detail: _ } => {
+                Failure::Refused { status, code, detail: text, request_id }
+            }
+            Failure::Unreachable(_) => Failure::Unreachable(text),
+            Failure::Stopped { code, .. } => Failure::stopped(code, text),
+            Failure::Usage(_) => Failure::Usage(text),
+        }
+    }
+}
+
+fn renew(
+    session: &mut Session,
+    key: &KeyView,
+    renewal: Renewal,
+    owner: &OwnerKey,
+    keeping: &mut Keeping<'_>,
+    output: &Output,
+) -> Result<Outcome, Failure> {
+    let holders = identity::holders(session.server())?;
+    let (mut attendance, request) = Attendance::renew(owner, &holders, renewal, &mut platform::rng())?;
+    output.note("Dealing new shares together with the server …");
+    let mut view = ceremony::start(session, &request)?;
+    let said = attendance.take(&view, &mut platform::rng())?;
+    let word = attendance.word().ok_or_else(|| {
+        Failure::stopped("ceremony_misled", "The server waits for somebody else. The shares are what they were.")
+    })?;
+    // What this device says first depends on nobody's word; the server's holders speak after the owner has.
+    drop(said);
+    let path = format!("/keys/{}/reshare", key.group);
+    say(session, key, owner, &word, |session, statement| {
+        session.tell(Method::Post, &path, Some(&OwnerStatement { statement }))
+    })?;
+    ceremony::attend_and_keep(session, &mut attendance, &mut view, &mut |outcome| keeping.keep(outcome), output)
+}
+
+/// The holders want an export's delay to be over, where this device gets the whole key within its reach.
+fn check_export(session: &mut Session, key: &KeyView, public: &GroupPublic, shares: &Shares) -> Result<(), Failure> {
+    let is_here = shares.sealed(&key.group)?.is_some_and(|sealed| sealed.public() == public);
+    if is_here {
+        return Err(Failure::stopped(
+            "kit_needed",
+            "Bring the recovery kit, too: passport key refresh --kit FILE. With this device's share and the kit's there \
+             is no delay.",
+        ));
+    }
+    let view: ExportView = session.get(&format!("/keys/{}/export", key.group))?;
+    let when = match view.state {
+        ExportState::Ready => return Ok(()),
+        ExportState::Waiting => {
+            let ready = view.ready_at.map_or_else(String::new, |unix_s| format!(" at {} UTC", Moment { unix_s }));
+            format!("The export that you asked for is ready{ready}: then run this again.")
+        }
+        ExportState::None => {
+            "Ask for an export first, and when its delay is over run this again: passport export begin".to_owned()
+        }
+    };
+    let text =
+        format!("Afterwards this device could put the whole key together, so it takes the delay of an export. {when}");
+    Err(Failure::stopped("export_needed", text))
+}
+
+fn show(
+    key: &KeyView,
+    outcome: &Outcome,
+    kit: &KitFile,
+    share: Option<PathBuf>,
+    output: &Output,
+) -> Result<(), Failure> {
+    let refreshed = Refreshed {
+        group: key.group,
+        pubkey: key.pubkey,
+        npub: &key.npub,
+        operation_id: outcome.ceremony,
+        epoch: outcome.public.epoch,
+        recovery_kit: kit.path(),
+        share,
+    };
+    output.result(&refreshed, || {
+        let share =
+            refreshed.share.as_ref().map_or_else(String::new, |it| format!("\n  your share    {}", it.display()));
+        format!(
+            "{} has new shares (epoch {}). Your apps go on as before.\n  recovery kit  {}{share}\n\nMove the new kit \
+             somewhere safe, and destroy every copy of the old one: it still has your owner key.",
+            key.npub,
+            outcome.public.epoch,
+            kit.path().display()
+        )
+    })
+}
