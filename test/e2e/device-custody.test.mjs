@@ -2,16 +2,14 @@
  * Device custody: the server's bunker holds one share, the person's device one, the recovery kit one. The device is the
  * command-line client; the server alone signs nothing, whatever it shows.
  */
-import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, statSync, writeFileSync } from "node:fs";
-import { spawn } from "node:child_process";
+import { copyFileSync, existsSync, mkdirSync, readFileSync, readdirSync, statSync } from "node:fs";
 import { basename, join } from "node:path";
 import { getPublicKey, nip19, verifyEvent } from "nostr-tools";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
-import { cliProgram } from "../../scripts/setup/cli.mjs";
 import { ask, expectProblem } from "../support/api.mjs";
 import { nowS } from "../support/clock.mjs";
+import { Home } from "../support/cli-home.mjs";
 import { point } from "../support/device.mjs";
-import { OUTPUT } from "../support/folders.mjs";
 import { GoBetween } from "../support/go-between.mjs";
 import { Peer } from "../support/peer.mjs";
 import { RawApp } from "../support/raw-app.mjs";
@@ -20,62 +18,10 @@ import { deploymentSecrets, forms, openHolder, rows } from "../support/vault.mjs
 
 /** Order of secp256k1. */
 const N = 0xfffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141n;
-const ANSWERS = { PASSPORT_PASSWORD: "a password for tests only", PASSPORT_KIT_PASSPHRASE: "a passphrase for tests only" };
 const note = (content, over = {}) => ({ kind: 1, created_at: nowS(), tags: [], content, ...over });
 
 // Each command that signs stretches a password, and a test here has several of them.
 vi.setConfig({ testTimeout: 300_000, hookTimeout: 300_000 });
-
-/** One device of a person: a folder of its own. */
-class Home {
-  constructor() {
-    mkdirSync(OUTPUT, { recursive: true });
-    this.folder = mkdtempSync(join(OUTPUT, "custody-"));
-  }
-
-  /** Runs the client. @returns {Promise<{code: number, stdout: string, stderr: string}>} */
-  run(args, { answers = {}, input = "" } = {}) {
-    return new Promise((resolve, reject) => {
-      const env = { ...process.env, ...ANSWERS, ...answers, PASSPORT_HOME: this.folder };
-      const child = spawn(cliProgram("debug"), args, { cwd: this.folder, env });
-      const [out, err] = [[], []];
-      child.stdout.on("data", (bytes) => out.push(bytes));
-      child.stderr.on("data", (bytes) => err.push(bytes));
-      child.on("error", reject);
-      child.on("close", (code) => resolve({ code, stdout: Buffer.concat(out).toString(), stderr: Buffer.concat(err).toString() }));
-      child.stdin.on("error", () => {}); // a program that ends without reading
-      child.stdin.end(input);
-    });
-  }
-
-  /** What the client prints as JSON. */
-  async passport(...args) {
-    const { code, stdout, stderr } = await this.run([...args, "--json"]);
-    if (code !== 0) throw new Error(`passport ${args.join(" ")}: ${stderr}`);
-    return JSON.parse(stdout);
-  }
-
-  /** The code with which the client fails, having printed no result. */
-  async refused(args, options) {
-    const { code, stdout, stderr } = await this.run([...args, "--json"], options);
-    expect([code, stdout], stderr).toEqual([1, ""]);
-    return /\[([a-z_]+)(?:;|\])/.exec(stderr)?.[1];
-  }
-
-  /** Has the client go by another address to the same server. */
-  goesBy(url) {
-    const file = join(this.folder, "session.json");
-    writeFileSync(file, JSON.stringify({ ...JSON.parse(readFileSync(file, "utf8")), server: url }));
-  }
-
-  get token() {
-    return JSON.parse(readFileSync(join(this.folder, "session.json"), "utf8")).tokens.access_token;
-  }
-
-  json(...path) {
-    return JSON.parse(readFileSync(join(this.folder, ...path), "utf8"));
-  }
-}
 
 let server, key, holders;
 /** Where the key was made, and another device of the same account, which has no share. */

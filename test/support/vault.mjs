@@ -52,7 +52,9 @@ export function openHolder(file, kekHex) {
   const stored = rows(file);
   const one = (kind) => JSON.parse(stored.find(([of]) => of === kind)[2]);
   const { statement, holder } = one("identity");
-  const { group, public: facts } = JSON.parse(statement.content);
+  const { group, public: created } = JSON.parse(statement.content);
+  const renewed = stored.find(([of]) => of === "epoch");
+  const facts = renewed ? JSON.parse(renewed[2]).public : created;
   const sealed = one("share");
   const wrapped = base64(sealed.wrapped_dek);
   const kekAad = Buffer.concat([utf8("passport/v1/hsm-simulator/dek"), wrapped.subarray(0, 1), utf8(sealed.kek_id)]);

@@ -9,7 +9,7 @@
 
 use frost_wasm_core::{
     ceremony::{Step as Stage, Transcript, ValidTerms},
-    group::{HolderIndex, HolderRole},
+    group::{GroupPublic, HolderIndex, HolderRole},
     point::XOnlyKey,
 };
 
@@ -99,7 +99,10 @@ impl HolderState {
             return Err(ReshareRefused::NotVerified);
         }
         let epoch = Epoch::of(reshare, transcript).ok_or(ReshareRefused::NotAsked)?;
-        if epoch.public().holder(self.identity.holder).is_none() {
+        // Its number may be somebody else's now.
+        let own = self.identity.holder;
+        let role = |public: &GroupPublic| public.holder(own).map(|holder| holder.role);
+        if role(epoch.public()) != role(&self.identity.public) {
             return Ok(Step { mutations: Vec::new(), effect: Entered::Retired });
         }
         let happening = Happening::EpochEntered { epoch: epoch.public().epoch, ceremony: terms.ceremony };

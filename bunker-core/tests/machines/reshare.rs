@@ -334,9 +334,14 @@ fn contributed(world: &mut World, app: &App, share: &KeyShare) -> Result<Event, 
 
 #[test]
 fn a_cosigner_that_has_no_place_any_more_is_to_be_wiped() {
+    // A device gets a number of its own, or the cosigner's.
+    retired([BUNKER, (Some(2), None), NEW_KIT, (None, Some((4, HolderRole::Device)))]);
+    retired([BUNKER, (Some(2), None), NEW_DEVICE, NEW_KIT]);
+}
+
+fn retired(places: [Place; 4]) {
     let mut world = World::new();
     wait_out_an_export(&mut world);
-    let places = [BUNKER, (Some(2), None), NEW_KIT, (None, Some((4, HolderRole::Device)))];
     let cast = asked(&mut world, &places);
     let old = [copy(&world.bunker.share), copy(&world.cosigner.share)];
     let present = [&old[0], &old[1]];
