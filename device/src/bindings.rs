@@ -165,11 +165,16 @@ impl Device {
         written(&json::Credentials::of(&made))
     }
 
-    /// `{"owner_pubkey", "group", "npub"}` of a kit.
+    /// `{"owner_pubkey", "group", "epoch", "npub"}` of a kit.
     pub fn open_kit(&self, kit: &str, passphrase: Vec<u8>) -> Answer {
         let kit = KitFile::parse(kit).map_err(thrown)?;
         let opened = kit.open(&taken(passphrase, *kit.kdf())?).map_err(thrown)?;
-        written(&json::LookedInto { owner_pubkey: opened.owner.public_key(), group: kit.group(), npub: kit.npub() })
+        written(&json::LookedInto {
+            owner_pubkey: opened.owner.public_key(),
+            group: kit.group(),
+            epoch: kit.epoch(),
+            npub: kit.npub(),
+        })
     }
 
     /// See `Vault::draft`, for a key in the clear.
@@ -200,20 +205,60 @@ impl Device {
     /// See `Vault::begin_keygen`.
     pub fn begin_keygen(&mut self, args: &str) -> Answer {
         let json::BeginKeygen { holders, custody } = read(args)?;
-        written(&self.vault.begin_keygen(&holders, custody, &mut rng()).map_err(thrown)?)
+        written(&self.vault.begin_keygen(&holders, custody.into(), &mut rng()).map_err(thrown)?)
+    }
+
+    /// See `Vault::begin_renewal`. The passphrase is stretched, and goes with the kit.
+    pub fn begin_renewal(&mut self, args: &str, passphrase: Option<Vec<u8>>) -> Answer {
+        let json::BeginRenewal { public, holders, custody, shares, kit } = read(args)?;
+        let shares = shares.as_deref().map(SealedShares::parse).transpose().map_err(thrown)?;
+        let kit = kit.as_deref().map(KitFile::parse).transpose().map_err(thrown)?;
+        let kit = match (kit, passphrase) {
+            (None, None) => None,
+            (Some(kit), Some(passphrase)) => {
+                let passphrase = taken(passphrase, *kit.kdf())?;
+                Some((kit, passphrase))
+            }
+            (Some(_), None) | (None, Some(_)) => return Err(misused("a kit and its passphrase go together")),
+        };
+        let kit = kit.as_ref().map(|(kit, passphrase)| (kit, passphrase));
+        let begun = self.vault.begin_renewal(&public, &holders, custody.into(), shares.as_ref(), kit, &mut rng());
+        written(&json::RenewalBegun::of(&begun.map_err(thrown)?))
     }
 
     /// See `Vault::take_ceremony`.
     pub fn take_ceremony(&mut self, args: &str) -> Answer {
         let json::TakeCeremony { view } = read(args)?;
         let stand = self.vault.take_ceremony(&view, &mut rng()).map_err(thrown)?;
-        written(&json::KeygenStand::of(&stand))
+        written(&json::CeremonyStand::of(&stand))
     }
 
     /// See `Vault::finish_keygen`.
     pub fn finish_keygen(&mut self, now_s: f64) -> Answer {
         let made = self.vault.finish_keygen(whole(now_s), &mut rng()).map_err(thrown)?;
         written(&json::MadeIdentity::of(&made)?)
+    }
+
+    /// See `Vault::reshare`.
+    pub fn reshare(&self, args: &str, now_s: f64) -> Answer {
+        let json::Numbered { seq } = read(args)?;
+        written(&self.vault.reshare(seq, whole(now_s), &mut rng()).map_err(thrown)?)
+    }
+
+    /// See `Vault::new_shares`.
+    pub fn new_shares(&mut self) -> Answer {
+        let made = self.vault.new_shares(&mut rng()).map_err(thrown)?;
+        written(&json::NewShares::of(&made)?)
+    }
+
+    /// See `Vault::kept`.
+    pub fn kept(&mut self) -> Result<(), JsValue> {
+        self.vault.kept().map_err(thrown)
+    }
+
+    /// See `Vault::end_ceremony`.
+    pub fn end_ceremony(&mut self) {
+        self.vault.end_ceremony();
     }
 
     /// See `Vault::contribute`.
@@ -241,19 +286,19 @@ impl Device {
 
     /// See `Vault::check_kit`.
     pub fn check_kit(&self, args: &str, passphrase: Vec<u8>) -> Result<(), JsValue> {
-        let json::GivenKit { kit, group } = read(args)?;
+        let json::GivenKit { kit, public } = read(args)?;
         let kit = KitFile::parse(&kit).map_err(thrown)?;
         let passphrase = taken(passphrase, *kit.kdf())?;
-        self.vault.check_kit(&kit, &passphrase, &group).map_err(thrown)
+        self.vault.check_kit(&kit, &passphrase, &public).map_err(thrown)
     }
 
     /// See `Vault::renew_kit`.
     pub fn renew_kit(&self, args: &str, passphrase: Vec<u8>, kdf: &str, anew: Vec<u8>) -> Answer {
-        let json::GivenKit { kit, group } = read(args)?;
+        let json::GivenKit { kit, public } = read(args)?;
         let kit = KitFile::parse(&kit).map_err(thrown)?;
         let passphrase = taken(passphrase, *kit.kdf())?;
         let anew = taken(anew, read(kdf)?)?;
-        kit_file(&self.vault.renew_kit(&kit, &passphrase, &anew, &group, &mut rng()).map_err(thrown)?)
+        kit_file(&self.vault.renew_kit(&kit, &passphrase, &anew, &public, &mut rng()).map_err(thrown)?)
     }
 
     /// See `Vault::grant`.

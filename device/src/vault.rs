@@ -1,8 +1,10 @@
 //! What the page's vault holds, and everything it is asked to do.
 //!
 //! A passphrase comes in stretched: scrypt runs elsewhere, in memory that goes away with it. What stays until the
-//! vault is dropped is the owner key; a draft stays until it is split, a place in a keygen until that has ended, a
+//! vault is dropped is the owner key; a draft stays until it is split, a place in a ceremony until that has ended, a
 //! recovery share until the next one.
+
+mod ceremony;
 
 use bunker_core::{
     audit::{AuditHead, AuditRecord, ChainError, verify_chain},
@@ -14,8 +16,7 @@ use bunker_core::{
     statement::Verb,
 };
 use frost_wasm_core::{
-    ceremony::{CeremonyId, Package},
-    group::{GroupId, GroupPublic, HolderRole},
+    group::{GroupId, GroupPublic},
     kdf::Stretched,
     login::{LoginKeys, OwnerBlobKey},
     secret::{Secret32, SecretString},
@@ -23,9 +24,10 @@ use frost_wasm_core::{
 };
 use rand_core::{CryptoRng, RngCore};
 
+pub use self::ceremony::{CeremonyStand, MadeIdentity, NewShares, RenewalBegun};
 use crate::{
     Failure,
-    ceremony::{Attendance, CeremonyView, StartRequest},
+    ceremony::Attendance,
     connection::{self, NewConnection},
     contribution::{self, Contributed, Offer, ShownRequest},
     enrolment::{self, Credentials},
@@ -44,7 +46,7 @@ pub struct Vault {
     keys: Option<LoginKeys>,
     owner: Option<OwnerKey>,
     draft: Option<Secret32>,
-    keygen: Option<Attendance>,
+    ceremony: Option<Attendance>,
     recovery: Option<KeyShare>,
 }
 
@@ -182,75 +184,20 @@ impl Vault {
         let npub = key.npub();
         let SplitKey { public, statement, packages, recovery } = key;
         self.recovery = Some(recovery);
-        Ok(PreparedIdentity { npub, group: public.group, statement, packages })
+        Ok(PreparedIdentity { npub, public, statement, packages })
     }
 
-    /// Begins a new key in this custody. A keygen that was begun before is forgotten.
-    pub fn begin_keygen<R: RngCore + CryptoRng>(
-        &mut self,
-        holders: &HolderList,
-        custody: Custody,
-        rng: &mut R,
-    ) -> Result<StartRequest, Failure> {
-        let holders = Holders::from_list(holders)?;
-        let owner = self.owner()?;
-        let (attendance, request) = match custody {
-            Custody::Hosted => Attendance::hosted(owner, &holders, rng)?,
-            Custody::Device => Attendance::with_device(owner, &holders, rng)?,
-        };
-        self.keygen = Some(attendance);
-        Ok(request)
-    }
-
-    /// Takes in how the keygen stands, and gives what this device has to say to it. One that fails is forgotten.
-    pub fn take_ceremony<R: RngCore + CryptoRng>(
-        &mut self,
-        view: &CeremonyView,
-        rng: &mut R,
-    ) -> Result<KeygenStand, Failure> {
-        self.require_unlocked()?;
-        let attendance = self.keygen.as_mut().ok_or_else(no_keygen)?;
-        let stand = attendance.take(view, rng).map(|packages| {
-            let (next, round, verified) = (attendance.next(), attendance.round(), attendance.is_verified());
-            KeygenStand { packages, next, round, verified }
-        });
-        if stand.is_err() {
-            self.keygen = None;
-        }
-        stand
-    }
-
-    /// The identity that came out of the keygen. The recovery share is kept for [`Vault::make_kit`].
-    pub fn finish_keygen<R: RngCore + CryptoRng>(&mut self, now_s: u64, rng: &mut R) -> Result<MadeIdentity, Failure> {
-        let owner = self.owner.as_ref().ok_or_else(locked)?;
-        let outcome = self.keygen.as_ref().ok_or_else(no_keygen)?.outcome()?;
-        let outcome = outcome.ok_or_else(|| {
-            Failure::new("keygen_unfinished", "The key is not made yet: not every holder has accepted it.")
-        })?;
-        let made = MadeIdentity {
-            npub: outcome.npub(),
-            group: outcome.public.group,
-            statement: outcome.statement(owner, now_s, rng)?,
-            ceremony: outcome.ceremony,
-            shares: Some(SealedShares::seal(&outcome, owner, rng)?).filter(|it| it.indices().next().is_some()),
-        };
-        self.recovery = outcome.shares.into_iter().find(|share| share.role() == HolderRole::Recovery);
-        self.keygen = None;
-        Ok(made)
-    }
-
-    /// The recovery kit of the prepared identity.
+    /// The recovery kit of the prepared identity, or of the shares that were renewed.
     pub fn make_kit<R: RngCore + CryptoRng>(&self, stretched: &Stretched, rng: &mut R) -> Result<KitFile, Failure> {
         let share = self.recovery.as_ref().ok_or_else(|| {
-            Failure::new("no_identity", "No new identity is prepared here. Begin again with making one.")
+            Failure::new("no_identity", "There is no new share for a recovery kit here any more. Begin again.")
         })?;
         KitFile::make(stretched, self.owner()?, share, rng)
     }
 
-    /// Refuses a kit that is not this account's, or not this identity's.
-    pub fn check_kit(&self, kit: &KitFile, stretched: &Stretched, group: &GroupId) -> Result<(), Failure> {
-        let owner = self.owner()?.public_key();
-        kit.open(stretched)?.check(&owner, group)
+    /// Refuses a kit that is not this account's, not this identity's, or of another epoch.
+    pub fn check_kit(&self, kit: &KitFile, stretched: &Stretched, public: &GroupPublic) -> Result<(), Failure> {
+        self.open_own_kit(kit, stretched, public).map(drop)
     }
 
     /// The same kit under another passphrase.
@@ -259,13 +206,10 @@ impl Vault {
         kit: &KitFile,
         stretched: &Stretched,
         anew: &Stretched,
-        group: &GroupId,
+        public: &GroupPublic,
         rng: &mut R,
     ) -> Result<KitFile, Failure> {
-        let owner = self.owner()?.public_key();
-        let opened = kit.open(stretched)?;
-        opened.check(&owner, group)?;
-        opened.renew(anew, rng)
+        self.open_own_kit(kit, stretched, public)?.renew(anew, rng)
     }
 
     /// Makes a connection.
@@ -331,10 +275,8 @@ impl Vault {
         kit: &KitFile,
         stretched: &Stretched,
     ) -> Result<Exported, Failure> {
-        let owner = self.owner()?;
-        let kit = kit.open(stretched)?;
-        kit.check(&owner.public_key(), &shares.group())?;
-        export::with_kit(shares.open_one(owner)?, kit)
+        let kit = self.open_own_kit(kit, stretched, shares.public())?;
+        export::with_kit(shares.open_one(self.owner()?)?, kit)
     }
 
     /// As [`Self::finish_export`] in device custody, when the device's share is lost: with the kit's instead.
@@ -347,7 +289,17 @@ impl Vault {
         kit: &KitFile,
         stretched: &Stretched,
     ) -> Result<Exported, Failure> {
-        export::finish_with_kit(self.owner()?, group, statement, public, bunker, kit.open(stretched)?)
+        let kit = self.open_own_kit(kit, stretched, public)?;
+        export::finish_with_kit(self.owner()?, group, statement, public, bunker, kit)
+    }
+
+    /// Opens the kit that goes with these shares.
+    fn open_own_kit(&self, kit: &KitFile, stretched: &Stretched, public: &GroupPublic) -> Result<OpenedKit, Failure> {
+        let owner = self.owner()?.public_key();
+        let opened = kit.open(stretched)?;
+        opened.check(&owner, &public.group)?;
+        opened.check_epoch(public)?;
+        Ok(opened)
     }
 
     fn owner(&self) -> Result<&OwnerKey, Failure> {
@@ -358,21 +310,11 @@ impl Vault {
     fn hold(&mut self, owner: OwnerKey) {
         if self.unlocked().is_some_and(|before| before != owner.public_key()) {
             self.draft = None;
-            self.keygen = None;
+            self.ceremony = None;
             self.recovery = None;
         }
         self.owner = Some(owner);
     }
-}
-
-/// Who holds the shares of a new key.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Custody {
-    /// The server's bunker and cosigner, and the kit: the rules decide, whether or not somebody is there.
-    Hosted,
-    /// The server's bunker, this device, and the kit: the server signs nothing without the device.
-    Device,
 }
 
 /// An identity that was split, ready to be created.
@@ -381,39 +323,11 @@ pub struct PreparedIdentity {
     /// Its `npub1…`.
     pub npub: String,
     /// Its group.
-    pub group: GroupId,
+    pub public: GroupPublic,
     /// The `create_group` statement.
     pub statement: Event,
     /// The server-side holders' shares, sealed.
     pub packages: SharePackages,
-}
-
-/// What a device has to say in a keygen, and where that is.
-#[derive(Debug)]
-pub struct KeygenStand {
-    /// To be posted, each to its round.
-    pub packages: Vec<Package>,
-    /// What to ask for next time.
-    pub next: u64,
-    /// The round that is due, from 1.
-    pub round: u16,
-    /// Whether every holder has accepted the key.
-    pub verified: bool,
-}
-
-/// An identity whose key was made with the server's holders, ready to be created.
-#[derive(Debug)]
-pub struct MadeIdentity {
-    /// Its `npub1…`.
-    pub npub: String,
-    /// Its group.
-    pub group: GroupId,
-    /// The `create_group` statement.
-    pub statement: Event,
-    /// The ceremony in which the holders got their shares.
-    pub ceremony: CeremonyId,
-    /// This device's share, to be kept on it; none where the server's holders have the shares.
-    pub shares: Option<SealedShares>,
 }
 
 /// Follows an activity chain from the record after `previous` to `head`. A break is named by the record's number.
@@ -436,25 +350,21 @@ fn locked() -> Failure {
     Failure::new("locked", "This page has to be unlocked first: type your password, or use your passkey.")
 }
 
-fn no_keygen() -> Failure {
-    Failure::new("no_keygen", "No key is being made here. Begin again with making one.")
-}
-
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use frost_wasm_core::kdf::KdfParams;
     use rand_chacha::ChaCha20Rng;
 
     use super::*;
     use crate::{
-        ceremony::tests::Server,
+        ceremony::Custody,
         holders::tests::holders,
         tests::{NOW_S, rng},
     };
 
     const ORIGIN: &str = "https://passport.example";
 
-    fn list() -> HolderList {
+    pub(super) fn list() -> HolderList {
         let Holders { bunker, cosigner } = holders();
         let list = serde_json::json!({"holders": [
             {"role": "bunker", "index": 1, "receiving_key": bunker.receiving, "signing_key": bunker.signing},
@@ -463,12 +373,12 @@ mod tests {
         serde_json::from_value(list).unwrap()
     }
 
-    fn stretched(text: &str) -> Stretched {
+    pub(super) fn stretched(text: &str) -> Stretched {
         KdfParams::with_salt([3; 16]).stretch(text).unwrap()
     }
 
     /// A vault with an owner key.
-    fn unlocked(rng: &mut ChaCha20Rng) -> Vault {
+    pub(super) fn unlocked(rng: &mut ChaCha20Rng) -> Vault {
         let mut vault = Vault::default();
         vault.register(ORIGIN, "alice", &stretched("first password"), NOW_S, rng).unwrap();
         vault
@@ -476,57 +386,6 @@ mod tests {
 
     fn secret(byte: u8) -> Secret32 {
         Secret32::from_bytes([byte; 32])
-    }
-
-    /// Runs the vault's keygen with an honest server, for so many of the device's words.
-    fn attend(vault: &mut Vault, words: usize, rng: &mut ChaCha20Rng) -> (Server, KeygenStand) {
-        let request = vault.begin_keygen(&list(), Custody::Hosted, rng).unwrap();
-        let mut server = Server::start(&request, rng);
-        server.drive(rng);
-        let mut stand = vault.take_ceremony(&server.view(0), rng).unwrap();
-        for _ in 0..words {
-            stand.packages.iter().for_each(|package| server.post(package, rng));
-            stand = vault.take_ceremony(&server.view(stand.next), rng).unwrap();
-        }
-        (server, stand)
-    }
-
-    #[test]
-    fn a_new_key_is_made_with_the_holders_and_its_kit_has_the_recovery_share() {
-        let mut rng = rng(1);
-        let mut vault = unlocked(&mut rng);
-        let (server, stand) = attend(&mut vault, 5, &mut rng);
-        assert!(stand.verified && stand.packages.is_empty());
-        let made = vault.finish_keygen(NOW_S, &mut rng).unwrap();
-        assert_eq!(made.ceremony, server.view(0).operation_id);
-        assert_eq!(Some(made.statement.pubkey), vault.unlocked());
-        let kit = vault.make_kit(&stretched("kit passphrase"), &mut rng).unwrap();
-        assert_eq!(kit.npub(), made.npub);
-        vault.check_kit(&kit, &stretched("kit passphrase"), &made.group).unwrap();
-        assert_eq!(vault.finish_keygen(NOW_S, &mut rng).unwrap_err().code(), "no_keygen");
-    }
-
-    #[test]
-    fn a_keygen_goes_on_after_a_lost_answer_and_gives_nothing_before_its_end() {
-        let mut rng = rng(1);
-        let mut vault = unlocked(&mut rng);
-        let (server, stand) = attend(&mut vault, 2, &mut rng);
-        assert_eq!((stand.round, stand.verified), (3, false));
-        assert_eq!(vault.finish_keygen(NOW_S, &mut rng).unwrap_err().code(), "keygen_unfinished");
-        let again = vault.take_ceremony(&server.view(0), &mut rng).unwrap();
-        assert_eq!(again.packages, stand.packages);
-        assert_eq!(vault.make_kit(&stretched("kit passphrase"), &mut rng).unwrap_err().code(), "no_identity");
-    }
-
-    #[test]
-    fn a_keygen_in_which_the_device_was_misled_is_forgotten() {
-        let mut rng = rng(1);
-        let mut vault = unlocked(&mut rng);
-        let (server, _) = attend(&mut vault, 0, &mut rng);
-        let mut view = server.view(0);
-        view.packages[0].party = 3;
-        assert_eq!(vault.take_ceremony(&view, &mut rng).unwrap_err().code(), "ceremony_misled");
-        assert_eq!(vault.take_ceremony(&server.view(0), &mut rng).unwrap_err().code(), "no_keygen");
     }
 
     #[test]
@@ -541,7 +400,7 @@ mod tests {
         let again = vault.prepare_identity(&list(), NOW_S, &mut rng).unwrap_err();
         assert_eq!(again.code(), "no_draft");
         let kit = vault.make_kit(&stretched("kit passphrase"), &mut rng).unwrap();
-        vault.check_kit(&kit, &stretched("kit passphrase"), &prepared.group).unwrap();
+        vault.check_kit(&kit, &stretched("kit passphrase"), &prepared.public).unwrap();
 
         let mut other = Vault::default();
         let secret = other.login_secret(&stretched("first password")).unwrap();
@@ -582,10 +441,10 @@ mod tests {
         vault.draft(secret(7)).unwrap();
         vault.prepare_identity(&list(), NOW_S, &mut rng).unwrap();
         vault.draft(secret(8)).unwrap();
-        let (server, _) = attend(&mut vault, 1, &mut rng);
+        vault.begin_keygen(&list(), Custody::Hosted, &mut rng).unwrap();
         vault.register(ORIGIN, "bob", &stretched("first password"), NOW_S, &mut rng).unwrap();
         assert_eq!(vault.prepare_identity(&list(), NOW_S, &mut rng).unwrap_err().code(), "no_draft");
-        assert_eq!(vault.take_ceremony(&server.view(0), &mut rng).unwrap_err().code(), "no_keygen");
+        assert_eq!(vault.finish_keygen(NOW_S, &mut rng).unwrap_err().code(), "no_ceremony");
         assert_eq!(vault.make_kit(&stretched("kit passphrase"), &mut rng).unwrap_err().code(), "no_identity");
     }
 

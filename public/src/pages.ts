@@ -20,6 +20,7 @@ export const pages: Record<RouteName, Page> = {
   recover: page(() => import("./pages/Recover.svelte"), "any"),
   newIdentity: page(() => import("./pages/NewIdentity.svelte")),
   identity: page(() => import("./pages/Identity.svelte")),
+  renewal: page(() => import("./pages/Renewal.svelte")),
   apps: page(() => import("./pages/Apps.svelte")),
   newApp: page(() => import("./pages/Connect.svelte")),
   app: page(() => import("./pages/App.svelte")),

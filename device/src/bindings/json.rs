@@ -17,14 +17,14 @@ use serde::{Deserialize, Serialize};
 use wasm_bindgen::JsValue;
 
 use crate::{
-    ceremony::CeremonyView,
+    ceremony::{CeremonyView, Custody, StartRequest},
     connection::NewConnection,
     contribution::{Offer, ShownRequest},
     enrolment,
     holders::HolderList,
     shares::SealedShares,
     split::SharePackages,
-    vault::{self, Custody, Place, PreparedIdentity},
+    vault::{self, Place, PreparedIdentity},
 };
 
 #[derive(Serialize)]
@@ -95,6 +95,7 @@ pub(super) struct SealedOwner {
 pub(super) struct LookedInto {
     pub(super) owner_pubkey: PublicKey,
     pub(super) group: GroupId,
+    pub(super) epoch: u32,
     pub(super) npub: String,
 }
 
@@ -112,7 +113,70 @@ pub(super) struct Prepare {
 #[derive(Deserialize)]
 pub(super) struct BeginKeygen {
     pub(super) holders: HolderList,
-    pub(super) custody: Custody,
+    pub(super) custody: CustodyName,
+}
+
+/// Who holds the shares, beside the recovery kit.
+#[derive(Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum CustodyName {
+    Hosted,
+    Device,
+}
+
+impl From<CustodyName> for Custody {
+    fn from(name: CustodyName) -> Self {
+        match name {
+            CustodyName::Hosted => Self::Hosted,
+            CustodyName::Device => Self::Device,
+        }
+    }
+}
+
+#[derive(Deserialize)]
+pub(super) struct BeginRenewal {
+    pub(super) public: GroupPublic,
+    pub(super) holders: HolderList,
+    pub(super) custody: CustodyName,
+    /// As this device keeps them.
+    pub(super) shares: Option<String>,
+    pub(super) kit: Option<String>,
+}
+
+#[derive(Serialize)]
+pub(super) struct RenewalBegun<'a> {
+    request: &'a StartRequest,
+    needs_export: bool,
+}
+
+impl<'a> RenewalBegun<'a> {
+    pub(super) fn of(begun: &'a vault::RenewalBegun) -> Self {
+        Self { request: &begun.request, needs_export: begun.needs_export }
+    }
+}
+
+#[derive(Deserialize)]
+pub(super) struct Numbered {
+    pub(super) seq: u64,
+}
+
+#[derive(Serialize)]
+pub(super) struct NewShares<'a> {
+    npub: &'a str,
+    public: &'a GroupPublic,
+    /// What this device is to keep.
+    shares: Option<String>,
+}
+
+impl<'a> NewShares<'a> {
+    pub(super) fn of(made: &'a vault::NewShares) -> Result<Self, JsValue> {
+        let vault::NewShares { npub, public, shares } = made;
+        Ok(Self { npub, public, shares: text(shares.as_ref())? })
+    }
+}
+
+fn text(shares: Option<&SealedShares>) -> Result<Option<String>, JsValue> {
+    shares.map(SealedShares::to_text).transpose().map_err(super::thrown)
 }
 
 #[derive(Deserialize)]
@@ -134,14 +198,14 @@ pub(super) struct LeaveWithKit {
 #[derive(Serialize)]
 pub(super) struct Prepared<'a> {
     npub: &'a str,
-    group: GroupId,
+    public: &'a GroupPublic,
     statement: &'a Event,
     packages: &'a SharePackages,
 }
 
 impl<'a> Prepared<'a> {
     pub(super) fn of(made: &'a PreparedIdentity) -> Self {
-        Self { npub: &made.npub, group: made.group, statement: &made.statement, packages: &made.packages }
+        Self { npub: &made.npub, public: &made.public, statement: &made.statement, packages: &made.packages }
     }
 }
 
@@ -151,24 +215,25 @@ pub(super) struct TakeCeremony {
 }
 
 #[derive(Serialize)]
-pub(super) struct KeygenStand<'a> {
+pub(super) struct CeremonyStand<'a> {
     packages: &'a [Package],
     next: u64,
     round: u16,
+    keeps: bool,
     verified: bool,
 }
 
-impl<'a> KeygenStand<'a> {
-    pub(super) fn of(stand: &'a vault::KeygenStand) -> Self {
-        let vault::KeygenStand { packages, next, round, verified } = stand;
-        Self { packages, next: *next, round: *round, verified: *verified }
+impl<'a> CeremonyStand<'a> {
+    pub(super) fn of(stand: &'a vault::CeremonyStand) -> Self {
+        let vault::CeremonyStand { packages, next, round, keeps, verified } = stand;
+        Self { packages, next: *next, round: *round, keeps: *keeps, verified: *verified }
     }
 }
 
 #[derive(Serialize)]
 pub(super) struct MadeIdentity<'a> {
     npub: &'a str,
-    group: GroupId,
+    public: &'a GroupPublic,
     statement: &'a Event,
     ceremony: CeremonyId,
     /// What this device is to keep.
@@ -177,9 +242,8 @@ pub(super) struct MadeIdentity<'a> {
 
 impl<'a> MadeIdentity<'a> {
     pub(super) fn of(made: &'a vault::MadeIdentity) -> Result<Self, JsValue> {
-        let vault::MadeIdentity { npub, group, statement, ceremony, shares } = made;
-        let shares = shares.as_ref().map(SealedShares::to_text).transpose().map_err(super::thrown)?;
-        Ok(Self { npub, group: *group, statement, ceremony: *ceremony, shares })
+        let vault::MadeIdentity { npub, public, statement, ceremony, shares } = made;
+        Ok(Self { npub, public, statement, ceremony: *ceremony, shares: text(shares.as_ref())? })
     }
 }
 
@@ -192,7 +256,8 @@ pub(super) struct File {
 #[derive(Deserialize)]
 pub(super) struct GivenKit {
     pub(super) kit: String,
-    pub(super) group: GroupId,
+    /// The shares that it has to go with.
+    pub(super) public: GroupPublic,
 }
 
 #[derive(Deserialize)]

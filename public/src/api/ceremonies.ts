@@ -1,9 +1,10 @@
-// Ceremonies over HTTP, as a keygen needs them.
+// Ceremonies over HTTP, and what new shares of a key in use need besides.
 
-import type { KeygenServer } from "../lib/keygen";
+import type { CeremonyServer } from "../lib/ceremony";
+import type { RenewalServer } from "../lib/renewal";
 import { api, call } from "./client";
 
-export const ceremonies: KeygenServer = {
+export const ceremonies: CeremonyServer = {
   holders: () => call(api.GET("/holders")),
   start: (body) => call(api.POST("/ceremony/start", { body })),
   say: (operation_id, said, after) =>
@@ -16,4 +17,15 @@ export const ceremonies: KeygenServer = {
     ),
   look: (operation_id, after) =>
     call(api.GET("/ceremony/{operation_id}", { params: { path: { operation_id }, query: { after } } })),
+};
+
+export const renewals: RenewalServer = {
+  ...ceremonies,
+  reshare: (group, statement) =>
+    call(api.POST("/keys/{group}/reshare", { params: { path: { group } }, body: { statement } })),
+  canExport: async (group) => {
+    const { state } = await call(api.GET("/keys/{group}/export", { params: { path: { group } } }));
+    return state === "ready";
+  },
+  epoch: async (group) => (await call(api.GET("/keys/{group}", { params: { path: { group } } }))).public.epoch,
 };

@@ -1,6 +1,7 @@
 // Where this device holds a share: what the server offers it to contribute to, and its contribution.
 
 import type { ContributionServer } from "../lib/contribution";
+import { renewals } from "./ceremonies";
 import { api, call } from "./client";
 
 export const contributions: ContributionServer = {
@@ -13,4 +14,5 @@ export const contributions: ContributionServer = {
         body: { reply: reply as Record<string, never> },
       }),
     ),
+  epoch: renewals.epoch,
 };

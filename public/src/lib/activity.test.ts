@@ -73,6 +73,18 @@ describe("activity", () => {
     expect(jsonLines([])).toBe("");
   });
 
+  test("new shares are told from the word to their end", () => {
+    const said: AuditEntry[] = [
+      { what: "statement_applied", verb: "reshare", seq: 3, statement: "s2" },
+      { what: "epoch_entered", epoch: 1 },
+    ];
+    const items = itemsOf(said.map((entry, at) => ({ n: at + 1, at_ms: 0, prev: "0", hash: "h", entry })));
+    expect(items.map((it) => [it.outcome, it.title])).toEqual([
+      ["owner", "Replaced all shares of the key. Old shares and kits no longer work"],
+      ["owner", "Asked for new shares of the key"],
+    ]);
+  });
+
   test("an unknown reason is shown as it is", () => {
     expect(reasonWords("moon_phase")).toBe("moon_phase");
     expect(reasonWords("cosigner_refused:moon")).toContain("moon");

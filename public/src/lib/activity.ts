@@ -16,6 +16,7 @@ export type AuditEntry = {
   readonly method?: string;
   readonly kind?: number;
   readonly peer?: string;
+  readonly epoch?: number;
 };
 
 export type AuditRecord = {
@@ -125,6 +126,7 @@ const VERBS: Readonly<Record<string, string>> = {
   deny: "Denied a request",
   export: "Asked for the secret key",
   cancel_export: "Cancelled the request for the secret key",
+  reshare: "Asked for new shares of the key",
   delete_group: "Deleted this identity",
 };
 
@@ -150,6 +152,7 @@ const WANTED: Readonly<Record<string, string>> = {
 function title(end: AuditEntry, about: Pick<Item, "outcome" | "method" | "kind">): string {
   if (end.what === "statement_applied") return VERBS[end.verb ?? ""] ?? `Signed the statement “${end.verb ?? "?"}”`;
   if (end.what === "share_released") return "Handed out a share of the secret key to your device";
+  if (end.what === "epoch_entered") return "Replaced all shares of the key. Old shares and kits no longer work";
   const { outcome, method, kind } = about;
   if (outcome === "owner") return end.what.replaceAll("_", " ");
   if (method === null) return "Sent something that could not be read";

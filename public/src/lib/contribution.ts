@@ -4,16 +4,18 @@
  */
 import { isCode } from "../api/problem";
 import type { PendingRequest } from "../api/types";
-import type { GroupPublic, Offer, Custody, Vault } from "../vault/types";
+import { VaultError, type GroupPublic, type Offer, type Custody, type Vault } from "../vault/types";
 import { resent } from "./resent";
 import type { Shares } from "./shares";
 
 export type ContributionServer = {
   offer(group: string, request: string): Promise<Offer>;
   contribute(group: string, request: string, reply: object): Promise<unknown>;
+  /** The epoch of the key's shares. */
+  epoch(group: string): Promise<number>;
 };
 export type ContributionVault = Pick<Vault, "contribute">;
-export type ContributionStore = Pick<Shares, "of" | "memory" | "remember">;
+export type ContributionStore = Pick<Shares, "of" | "inEpoch" | "memory" | "remember">;
 /** Runs what has this name one after the other, over all tabs of this browser. */
 export type InTurn = <T>(name: string, work: () => Promise<T>) => Promise<T>;
 
@@ -25,7 +27,9 @@ export class NoShareHere extends Error {
   override name = "NoShareHere";
 
   constructor() {
-    super("This browser has no share of this key. Answer in the browser in which the identity was made.");
+    super(
+      "This browser has no share of this key that still works. Answer in the browser that has the newest one. If that one is lost, renew the shares here with your newest kit: Identity, “Renew the shares”.",
+    );
   }
 }
 
@@ -49,8 +53,26 @@ export class Contributor {
 
   /** Contributes to a request as it was `shown`. */
   async give(group: string, shown: PendingRequest): Promise<void> {
-    const shares = await this.store.of(group);
+    const shares = (await this.store.of(group)) ?? (await this.#present(group));
+    try {
+      await this.#giveWith(group, shares, shown);
+    } catch (error) {
+      // Shares of two epochs never act together: this device's may be from before the shares were renewed.
+      if (!(error instanceof VaultError) || error.code !== "request_misled") throw error;
+      const present = await this.#present(group);
+      if (present === shares) throw error;
+      await this.#giveWith(group, present, shown);
+    }
+  }
+
+  /** This device's share of the present epoch. */
+  async #present(group: string): Promise<string> {
+    const shares = await this.store.inEpoch(group, await this.server.epoch(group));
     if (shares === null) throw new NoShareHere();
+    return shares;
+  }
+
+  async #giveWith(group: string, shares: string, shown: PendingRequest): Promise<void> {
     // What is remembered of an app may only grow, so its requests take turns.
     await this.inTurn(`passport.contribution ${group} ${shown.connection}`, async () => {
       for (let offers = 1; ; offers += 1) {

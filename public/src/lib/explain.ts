@@ -4,6 +4,7 @@ import { ApiProblem, Cancelled, NoAnswer } from "../api/problem";
 import { VaultError } from "../vault";
 import { NoShareHere } from "./contribution";
 import { NoKeyMade } from "./keygen";
+import { NotRenewed } from "./renewal";
 import { PasskeyError } from "./passkeys";
 import { NotKept } from "./shares";
 
@@ -71,7 +72,7 @@ export function explain(error: unknown): Explained | null {
       : { title: "You are offline", detail: "Connect to the internet, then try again.", retry: true };
   }
   if (error instanceof ApiProblem) return ofProblem(error);
-  if (error instanceof VaultError || error instanceof NoKeyMade || error instanceof NoShareHere)
+  if (error instanceof VaultError || error instanceof NoKeyMade || error instanceof NotRenewed || error instanceof NoShareHere)
     return { title: "That did not work", detail: error.message, retry: false };
   if (error instanceof NotKept) return { title: "This browser keeps nothing", detail: error.message, retry: false };
   if (error instanceof PasskeyError) return { title: "No passkey was used", detail: error.message, retry: false };

@@ -1,7 +1,8 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { ApiProblem, Cancelled, NoAnswer } from "../api/problem";
 import { VaultError, type Custody, type CeremonyPackage, type CeremonyStand, type CeremonyView } from "../vault/types";
-import { Keygen, NoKeyMade, ROUNDS, roundInWords } from "./keygen";
+import { ROUNDS } from "./ceremony";
+import { Keygen, NoKeyMade, roundInWords } from "./keygen";
 
 /** A view as these two read it: how often all have spoken, and by which position that was said. */
 type View = CeremonyView & { round: number; next: number };
@@ -67,7 +68,7 @@ class Device {
     const due = round <= ROUNDS && next === 3 * (round - 1);
     this.taken.push(view as View);
     const said = { ceremony: view.operation_id, party: 3, round, body: `${this.draws}:${round}`, signature: "" };
-    return { packages: due ? [said] : [], next, round, verified: round > ROUNDS };
+    return { packages: due ? [said] : [], next, round, keeps: false, verified: round > ROUNDS };
   };
 }
 

@@ -8,6 +8,7 @@ const PATHS = {
   recover: "/recover",
   newIdentity: "/identity/new",
   identity: "/identity/:group",
+  renewal: "/identity/:group/renew",
   apps: "/apps",
   newApp: "/apps/new",
   app: "/apps/:connection",

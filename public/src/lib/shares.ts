@@ -21,8 +21,23 @@ export class NotKept extends Error {
   }
 }
 
-type Share = { group: string; shares: string };
+/** What is kept of a key: the share that this device contributes with, and one that was dealt to take its place. */
+export type Share = { group: string; shares: string | null; next?: string };
 type Memory = ContributionMemory & { group: string };
+
+/** The epoch of a share as the vault sealed it: what is public of it stands there in the clear. */
+export function epochOf(sealed: string): number {
+  return (JSON.parse(sealed) as { public: { epoch: number } }).public.epoch;
+}
+
+/**
+ * What is to be kept of a key that the server shows in this epoch. One that was dealt and is not in force yet stays: the
+ * holders may still change over to it, and the next one that is dealt takes its place.
+ */
+export function settled(kept: Share, epoch: number): Share {
+  const { group, next } = kept;
+  return next !== undefined && epochOf(next) === epoch ? { group, shares: next } : kept;
+}
 
 export class Shares {
   #database: Promise<IDBDatabase> | null = null;
@@ -42,14 +57,29 @@ export class Shares {
     if ((await this.of(group)) !== shares) throw new NotKept();
   }
 
-  /** This device's share of a key, sealed; null when this browser has none. */
-  async of(group: string): Promise<string | null> {
-    const kept: Share | undefined = await this.#run("readonly", SHARES, (store) => store.get(group));
-    return kept?.shares ?? null;
+  /** Keeps a new share beside the present one, which goes on until the server shows the new one's epoch. */
+  async keepNext(group: string, next: string): Promise<void> {
+    await this.#change(group, (kept) => ({ group, shares: kept?.shares ?? null, next }));
+    if ((await this.#read(group))?.next !== next) throw new NotKept();
   }
 
+  /** This device's share of a key, sealed; null when this browser has none. */
+  async of(group: string): Promise<string | null> {
+    return (await this.#read(group))?.shares ?? null;
+  }
+
+  /** The share that acts with the others in this epoch; null when this browser has none of it. */
+  async inEpoch(group: string, epoch: number): Promise<string | null> {
+    if ((await this.#read(group))?.next !== undefined) {
+      await this.#change(group, (kept) => kept && settled(kept, epoch));
+    }
+    const sealed = await this.of(group);
+    return sealed !== null && epochOf(sealed) === epoch ? sealed : null;
+  }
+
+  /** Whether anything is kept of a key, of whatever epoch. */
   async has(group: string): Promise<boolean> {
-    return (await this.of(group).catch(() => null)) !== null;
+    return (await this.#read(group).catch(() => undefined)) !== undefined;
   }
 
   /** What this device remembers of a connection. */
@@ -66,6 +96,22 @@ export class Shares {
   async forget(group: string): Promise<void> {
     await this.#run("readwrite", SHARES, (store) => store.delete(group));
     await this.#run("readwrite", MEMORIES, (store) => store.delete(IDBKeyRange.bound([group], [group, []])));
+  }
+
+  #read(group: string): Promise<Share | undefined> {
+    return this.#run("readonly", SHARES, (store) => store.get(group));
+  }
+
+  /** Reads and writes in one transaction, so that two pages don't take each other's share away. */
+  async #change(group: string, change: (kept: Share | undefined) => Share | undefined): Promise<void> {
+    await this.#run("readwrite", SHARES, (store) => {
+      const reading: IDBRequest<Share | undefined> = store.get(group);
+      reading.onsuccess = () => {
+        const changed = change(reading.result);
+        if (changed) store.put(changed);
+      };
+      return reading;
+    });
   }
 
   async #run<T>(mode: IDBTransactionMode, name: string, work: (store: IDBObjectStore) => IDBRequest<T>): Promise<T> {

@@ -28,7 +28,7 @@ export async function withVault<T>(action: () => Promise<T>): Promise<T> {
 
 /** Whether the vault was locked or restarted meanwhile, so that what it had prepared is gone. */
 export function isLost(error: unknown): boolean {
-  return error instanceof VaultError && ["locked", "vault_failed", "no_draft", "no_keygen", "no_identity"].includes(error.code);
+  return error instanceof VaultError && ["locked", "vault_failed", "no_draft", "no_ceremony", "no_identity"].includes(error.code);
 }
 
 /**

@@ -64,16 +64,18 @@ export type AuditRecord = { n: number; at_ms: number; prev: string; hash: string
 /** Each server-side holder's part, sealed to it or by it. */
 export type Packages = { "1": string; "2": string };
 
-/** Who holds the shares of a new key: bunker, cosigner and kit, or bunker, this device and kit. */
+/** Who holds the shares of a key: bunker, cosigner and kit, or bunker, a device of the person's and kit. */
 export type Custody = "hosted" | "device";
 
 /** `POST /ceremony/start` */
 export type CeremonyStart = {
-  kind: "keygen";
+  kind: "keygen" | "reshare";
   group: string;
   threshold: number;
   round_seconds: number;
-  participants: { role: string; owner?: string; receiving_key?: string }[];
+  /** In a reshare: the group as it is. */
+  present?: GroupPublic;
+  participants: { role: string; owner?: string; receiving_key?: string; deals?: number; receives?: number }[];
 };
 
 /** One participant's signed word in one round. */
@@ -82,8 +84,17 @@ export type CeremonyPackage = { ceremony: string; party: number; round: number; 
 /** How a ceremony stands, as the server shows it. All but its id is for the vault to judge. */
 export type CeremonyView = { operation_id: string };
 
-/** What the vault has to say in a ceremony, and where that is: to be posted each to its round, with `?after=next`. */
-export type CeremonyStand = { packages: CeremonyPackage[]; next: number; round: number; verified: boolean };
+/**
+ * What the vault has to say in a ceremony, and where that is: to be posted each to its round, with `?after=next`.
+ * `keeps`: there are {@link Vault.newShares}, and nothing more is said before they are {@link Vault.kept}.
+ */
+export type CeremonyStand = {
+  packages: CeremonyPackage[];
+  next: number;
+  round: number;
+  keeps: boolean;
+  verified: boolean;
+};
 
 /** A request as it was shown: what is contributed to has to be exactly that. */
 export type ShownRequest = {
@@ -153,7 +164,7 @@ export interface Vault {
   openKit(
     args: { kit: string; passphrase: string },
     progress?: Progress,
-  ): Promise<{ owner_pubkey: string; group: string; npub: string }>;
+  ): Promise<{ owner_pubkey: string; group: string; epoch: number; npub: string }>;
 
   /** Seals the owner key under a passkey's PRF output. Needs to be unlocked. */
   sealForPasskey(prf: Uint8Array): Promise<string>;
@@ -171,33 +182,57 @@ export interface Vault {
   /** Splits the draft, which is then gone, and keeps the recovery share. Needs to be unlocked. */
   prepareIdentity(args: {
     holders: HolderList;
-  }): Promise<{ npub: string; group: string; statement: Statement; packages: Packages }>;
-  /** Begins a new key in this custody, and forgets one that was begun before. Needs to be unlocked. */
+  }): Promise<{ npub: string; public: GroupPublic; statement: Statement; packages: Packages }>;
+  /** Begins a new key in this custody, and forgets a ceremony that was begun before. Needs to be unlocked. */
   beginKeygen(args: { holders: HolderList; custody: Custody }): Promise<CeremonyStart>;
   /**
-   * Takes in how the ceremony stands; the same once more changes nothing. Fails with `no_keygen`, `ceremony_failed` or
-   * `ceremony_misled`, and nothing of the key is kept then.
+   * Begins new shares of a key in use, with what the person has of it: in device custody this device's `shares`, or the
+   * kit, or both. `needs_export`: the holders take part only when an export's delay is over. Fails as
+   * {@link checkKit} does, or with `share_of_another_epoch`, `share_missing` or `custody_unsupported`. Needs to be
+   * unlocked.
+   */
+  beginRenewal(
+    args: {
+      public: GroupPublic;
+      holders: HolderList;
+      custody: Custody;
+      shares: string | null;
+      kit: { kit: string; passphrase: string } | null;
+    },
+    progress?: Progress,
+  ): Promise<{ request: CeremonyStart; needs_export: boolean }>;
+  /**
+   * Takes in how the ceremony stands; the same once more changes nothing. Fails with `no_ceremony`, `ceremony_failed` or
+   * `ceremony_misled`, and it is forgotten then.
    */
   takeCeremony(args: { view: CeremonyView }): Promise<CeremonyStand>;
   /** The identity that came out, once it is verified. Keeps the recovery share. */
   finishKeygen(): Promise<{
     npub: string;
-    group: string;
+    public: GroupPublic;
     statement: Statement;
     ceremony: string;
     /** This device's share, sealed, for the device to keep; null in hosted custody. */
     shares: string | null;
   }>;
-  /** The recovery kit of the prepared identity. */
+  /** The owner's word that the holders deal new shares in the ceremony that was begun. */
+  reshare(args: { seq: number }): Promise<Statement>;
+  /** What is to be kept of it before this device accepts; `shares` as in {@link finishKeygen}. Keeps the recovery share. */
+  newShares(): Promise<{ npub: string; public: GroupPublic; shares: string | null }>;
+  /** Share and kit are kept: the next {@link takeCeremony} accepts, with which the present shares end. */
+  kept(): Promise<void>;
+  /** Forgets the ceremony, and with it the shares that it was begun with and the recovery share that came of it. */
+  endCeremony(): Promise<void>;
+  /** The recovery kit of the prepared identity, or of the new shares. */
   makeKit(args: { passphrase: string }, progress?: Progress): Promise<KitFile>;
   /**
-   * Fails unless the kit is this account's, and this identity's: `wrong_passphrase`, `kit_altered`, `kit_malformed`,
-   * `kit_of_another_account` or `kit_of_another_identity`.
+   * Fails unless the kit is this account's, this identity's, and of these shares: `wrong_passphrase`, `kit_altered`,
+   * `kit_malformed`, `kit_of_another_account`, `kit_of_another_identity` or `kit_of_another_epoch`.
    */
-  checkKit(args: { kit: string; passphrase: string; group: string }, progress?: Progress): Promise<void>;
+  checkKit(args: { kit: string; passphrase: string; public: GroupPublic }, progress?: Progress): Promise<void>;
   /** The same kit under a new passphrase. */
   renewKit(
-    args: { kit: string; passphrase: string; newPassphrase: string; group: string },
+    args: { kit: string; passphrase: string; newPassphrase: string; public: GroupPublic },
     progress?: Progress,
   ): Promise<KitFile>;
 

@@ -198,23 +198,34 @@ const HANDLERS: { [M in Method]: Handler<M> } = {
   beginKeygen: (device, _args, json) => parsed(device.begin_keygen(json)),
   takeCeremony: (device, _args, json) => parsed(device.take_ceremony(json)),
   finishKeygen: (device) => parsed(device.finish_keygen(nowS())),
+  beginRenewal: (device, { kit: given, ...rest }, _json, report) => {
+    if (!given) return parsed(device.begin_renewal(JSON.stringify({ ...rest, kit: null })));
+    device.require_unlocked();
+    const { kit, passphrase } = given;
+    const args = JSON.stringify({ ...rest, kit });
+    return withKey(passphrase, kit_kdf(kit), report, (key) => parsed(device.begin_renewal(args, key)));
+  },
+  reshare: signed((device, json, now) => device.reshare(json, now)),
+  newShares: (device) => parsed(device.new_shares()),
+  kept: (device) => device.kept(),
+  endCeremony: (device) => device.end_ceremony(),
   makeKit: (device, { passphrase }, _json, report) => {
     device.require_unlocked();
     strong(passphrase);
     const kdf = fresh_kdf();
     return withKey(passphrase, kdf, report, (key) => parsed(device.make_kit(kdf, key)));
   },
-  checkKit: (device, { kit, passphrase, group }, _json, report) => {
+  checkKit: (device, { passphrase, ...given }, _json, report) => {
     device.require_unlocked();
-    const args = JSON.stringify({ kit, group });
-    return withKey(passphrase, kit_kdf(kit), report, (key) => device.check_kit(args, key));
+    const args = JSON.stringify(given);
+    return withKey(passphrase, kit_kdf(given.kit), report, (key) => device.check_kit(args, key));
   },
-  renewKit: (device, { kit, passphrase, newPassphrase, group }, _json, report) => {
+  renewKit: (device, { passphrase, newPassphrase, ...given }, _json, report) => {
     device.require_unlocked();
     strong(newPassphrase);
     const [first, second] = halves(report);
-    const args = JSON.stringify({ kit, group });
-    return withKey(passphrase, kit_kdf(kit), first, (key) => {
+    const args = JSON.stringify(given);
+    return withKey(passphrase, kit_kdf(given.kit), first, (key) => {
       device.check_kit(args, key);
       const kdf = fresh_kdf();
       return withKey(newPassphrase, kdf, second, (anew) => parsed(device.renew_kit(args, key, kdf, anew)));
