@@ -10,7 +10,7 @@ const problem = (code: string, status = 409) => new ApiProblem(status, code, cod
 
 /** What was done, in order. */
 let steps: string[];
-let share: string | null, remembered: ContributionMemory | null, offers: number;
+let share: string | null, present: string | null, remembered: ContributionMemory | null, offers: number;
 /** Thrown by the next contributions that are sent, after they arrived. */
 let lost: Error[];
 let contribute: ReturnType<typeof vi.fn<Vault["contribute"]>>;
@@ -18,7 +18,7 @@ let contributor: Contributor;
 
 beforeEach(() => {
   vi.useFakeTimers();
-  [steps, share, remembered, offers, lost] = [[], "sealed", null, 0, []];
+  [steps, share, present, remembered, offers, lost] = [[], "sealed", "sealed", null, 0, []];
   contribute = vi.fn(async ({ offer }) => {
     steps.push("judge");
     return { reply: { to: offer.contribution }, memory: MEMORY(offers) };
@@ -34,10 +34,12 @@ beforeEach(() => {
         const error = lost.shift();
         if (error) throw error;
       },
+      epoch: async () => 1,
     },
     { contribute },
     {
       of: async () => share,
+      inEpoch: async (_group, epoch) => (epoch === 1 ? present : null),
       memory: async () => remembered,
       remember: async (_group, memory) => {
         steps.push("remember");
@@ -102,10 +104,28 @@ describe("a contribution", () => {
     expect(offers).toBe(1);
   });
 
-  test("is impossible without a share, and asks the server for nothing", async () => {
-    share = null;
+  test("is impossible without a share, and asks for no offer", async () => {
+    share = present = null;
     expect(await give()).toBeInstanceOf(NoShareHere);
     expect(steps).toEqual([]);
+  });
+
+  test("is made with the share that took the place of this one, when the page was closed in between", async () => {
+    present = "renewed";
+    contribute.mockImplementationOnce(async () => Promise.reject(new VaultError("request_misled", "Another epoch.")));
+    expect(await give()).toBeUndefined();
+    expect(contribute.mock.calls.map(([{ shares }]) => shares)).toEqual(["sealed", "renewed"]);
+    share = null;
+    expect(await give()).toBeUndefined();
+    expect(contribute.mock.lastCall?.[0].shares).toBe("renewed");
+  });
+
+  test("is refused in words when the shares were renewed elsewhere", async () => {
+    present = null;
+    contribute.mockRejectedValue(new VaultError("request_misled", "Another epoch."));
+    const refused = await give();
+    expect(refused).toBeInstanceOf(NoShareHere);
+    expect((refused as Error).message).toMatch(/renew the shares here/);
   });
 });
 
