@@ -37,7 +37,8 @@ function identity() {
   vault.call("draft", NSEC);
   const { list, secrets } = holders();
   const made = vault.call("prepare_identity", { holders: list }, nowS());
-  return { vault, list, secrets, ...made, public: JSON.parse(made.statement.content).public };
+  expect(JSON.parse(made.statement.content).public).toEqual(made.public);
+  return { vault, list, secrets, ...made, group: made.public.group };
 }
 
 const kit = (vault, passphrase = PASSPHRASE) => {
@@ -142,7 +143,7 @@ describe("proofs", () => {
       challenge: "c-1",
       body: digest("", back.password, back.owner_pubkey, back.owner_blob, kdfText(back.kdf)),
     });
-    expect(fresh.call("open_kit", file, kitKey(file))).toEqual({ owner_pubkey: back.owner_pubkey, group, npub });
+    expect(fresh.call("open_kit", file, kitKey(file))).toEqual({ owner_pubkey: back.owner_pubkey, group, epoch: 0, npub });
     const wrong = kitKey(file, "not the passphrase");
     expect(code(() => new Vault().call("recover", args, wrong, key, nowS()))).toBe("wrong_passphrase");
   });
@@ -227,20 +228,21 @@ describe("identities", () => {
   });
 
   test("a kit tells passphrase, damage, account and identity apart, and is made anew under another passphrase", () => {
-    const { vault, group, secrets, packages, statement } = identity();
+    const { vault, public: present, secrets, packages, statement } = identity();
     const { file, name } = kit(vault);
     expect(name).toBe(`${NPUB.slice(0, 16)}.kit.json`);
-    const check = (of, text, passphrase = PASSPHRASE, of_group = group) =>
-      code(() => of.call("check_kit", { kit: text, group: of_group }, kitKey(text, passphrase)));
+    const check = (of, text, passphrase = PASSPHRASE, other = {}) =>
+      code(() => of.call("check_kit", { kit: text, public: { ...present, ...other } }, kitKey(text, passphrase)));
     expect(check(vault, file)).toBe(null);
     expect(check(vault, file, "not the passphrase")).toBe("wrong_passphrase");
     expect(check(vault, file.replace(/"epoch": 0/, '"epoch": 1'))).toBe("kit_altered");
-    expect(check(vault, file, PASSPHRASE, "00".repeat(16))).toBe("kit_of_another_identity");
+    expect(check(vault, file, PASSPHRASE, { group: "00".repeat(16) })).toBe("kit_of_another_identity");
+    expect(check(vault, file, PASSPHRASE, { epoch: 1 })).toBe("kit_of_another_epoch");
     expect(check(Vault.unlocked(), file)).toBe("kit_of_another_account");
     for (const text of ["", "{}", "no kit", file.slice(1)]) expect(code(() => program.kit_kdf(text))).toBe("kit_malformed");
 
     const { kdf, key } = stretchedAnew("another passphrase for tests");
-    const renewed = vault.call("renew_kit", { kit: file, group }, kitKey(file), kdf, key).file;
+    const renewed = vault.call("renew_kit", { kit: file, public: present }, kitKey(file), kdf, key).file;
     expect(check(vault, renewed)).toBe("wrong_passphrase");
     expect(check(vault, renewed, "another passphrase for tests")).toBe(null);
 
@@ -299,7 +301,7 @@ describe("a key that is made with the holders", () => {
   test("begins with this device's word, which is the same when it is asked for again", () => {
     const { take } = begun();
     const first = take();
-    expect(first).toMatchObject({ next: 0, round: 1, verified: false });
+    expect(first).toMatchObject({ next: 0, round: 1, keeps: false, verified: false });
     expect(first.packages).toHaveLength(1);
     expect(first.packages[0]).toMatchObject({ ceremony: ID, party: 3, round: 1, signature: expect.stringMatching(/^[0-9a-f]{128}$/) });
     expect(JSON.parse(first.packages[0].body).says).toBe("deal");
@@ -323,7 +325,7 @@ describe("a key that is made with the holders", () => {
       (terms) => (terms.parties[1].signing = others.signing_key),
       (terms) => terms.parties.pop(),
     ]) {
-      expect(changed(change), String(change)).toEqual(["ceremony_misled", "no_keygen"]);
+      expect(changed(change), String(change)).toEqual(["ceremony_misled", "no_ceremony"]);
     }
   });
 
@@ -339,7 +341,7 @@ describe("a key that is made with the holders", () => {
       code: "ceremony_failed",
       message: "No key was made: the server's cosigner did not answer in time. Nothing of it is kept; begin again.",
     });
-    expect(code(() => take())).toBe("no_keygen");
+    expect(code(() => take())).toBe("no_ceremony");
   });
 
   test("gives no identity and no kit before everybody has accepted it", () => {
@@ -356,8 +358,8 @@ describe("a key that is made with the holders", () => {
 
     const { vault, take } = begun();
     vault.register({ username: "bob", password: "another password of mine" });
-    expect(code(() => take())).toBe("no_keygen");
-    expect(code(() => vault.device.finish_keygen(nowS()))).toBe("no_keygen");
+    expect(code(() => take())).toBe("no_ceremony");
+    expect(code(() => vault.device.finish_keygen(nowS()))).toBe("no_ceremony");
 
     const locked = new Vault();
     expect(code(() => locked.call("begin_keygen", { holders: holders().list, custody: "hosted" }))).toBe("locked");
@@ -365,6 +367,113 @@ describe("a key that is made with the holders", () => {
     const [bunker, cosigner] = holders().list.holders;
     const same = { holders: [bunker, { ...cosigner, receiving_key: bunker.receiving_key }] };
     expect(code(() => Vault.unlocked().call("begin_keygen", { holders: same, custody: "hosted" }))).toBe("holders_not_separate");
+  });
+});
+
+describe("new shares of a key in use", () => {
+  const begin = ({ vault, list, public: present }, over = {}, ...rest) =>
+    vault.call("begin_renewal", { public: present, holders: list, custody: "hosted", shares: null, kit: null, ...over }, ...rest);
+
+  /** The view of an honest server on which nobody has spoken. */
+  function shown({ list, public: present }, request) {
+    const server = (role) => list.holders.find((it) => it.role === role);
+    const parties = request.participants.map(({ role, owner, receiving_key, deals = null, receives }, at) => ({
+      number: at + 1,
+      signing: owner ?? server(role).signing_key,
+      receiving: receiving_key ?? server(role).receiving_key,
+      deals,
+      receives: receives === undefined ? null : { index: receives, role },
+    }));
+    const ceremony = "c1".repeat(16);
+    const { group, threshold } = request;
+    const purpose = { kind: "reshare", from: present };
+    const terms = { v: 1, ceremony, purpose, group, epoch: present.epoch + 1, threshold, parties };
+    const participants = request.participants.map(({ role, owner = null }, at) => ({ number: at + 1, role, owner, joined: true }));
+    const stand = { kind: "reshare", operation_id: ceremony, status: "running", round: 1, waits_for: [1, 2], due_at: nowS() + 60 };
+    return { ...stand, group, threshold, participants, terms, packages: [], next: 0, reason: null, culprits: [] };
+  }
+
+  test("are asked for with the group as it is: in hosted custody the server's holders deal, and this device gets the kit's", () => {
+    const it = identity();
+    const { request, needs_export } = begin(it);
+    expect([request.kind, request.group, request.threshold, request.present]).toEqual(["reshare", it.group, 2, it.public]);
+    const owner = it.vault.account.owner_pubkey;
+    expect(request.participants).toEqual([
+      { role: "bunker", deals: 1, receives: 1 },
+      { role: "cosigner", deals: 2, receives: 2 },
+      { role: "recovery", owner, receiving_key: expect.stringMatching(/^[0-9a-f]{64}$/), receives: 3 },
+    ]);
+    expect(needs_export).toBe(false);
+  });
+
+  test("given to a device's care leave the cosigner without one, and want an export's delay to be over", () => {
+    const { request, needs_export } = begin(identity(), { custody: "device" });
+    expect(request.participants.map(({ role, deals = 0, receives = 0 }) => [role, deals, receives])).toEqual([
+      ["bunker", 1, 1],
+      ["cosigner", 2, 0],
+      ["device", 0, 2],
+      ["recovery", 0, 3],
+    ]);
+    expect(needs_export).toBe(true);
+  });
+
+  test("are dealt under the owner's word for exactly the terms, which is signed once they are known", () => {
+    const it = identity();
+    const word = (seq) => it.vault.call("reshare", { seq }, nowS());
+    expect(code(() => word(5))).toBe("no_ceremony");
+    const { request } = begin(it);
+    expect(code(() => word(5))).toBe("renewal_not_begun");
+    const view = shown(it, request);
+    expect(it.vault.call("take_ceremony", { view })).toEqual({ packages: [], next: 0, round: 1, keeps: false, verified: false });
+    const statement = word(5);
+    expect(verifyEvent(statement)).toBe(true);
+    expect([statement.kind, statement.tags, statement.pubkey]).toEqual([27433, [], it.vault.account.owner_pubkey]);
+    const said = JSON.parse(statement.content);
+    expect(said).toEqual({ v: 1, verb: "reshare", group: it.group, seq: 5, terms: expect.stringMatching(/^[0-9a-f]{64}$/) });
+    it.vault.call("take_ceremony", { view });
+    expect(JSON.parse(word(6).content).terms).toBe(said.terms);
+  });
+
+  test("are not there to be kept before all have signed with them, and go when the ceremony is ended", () => {
+    const it = identity();
+    it.vault.call("take_ceremony", { view: shown(it, begin(it).request) });
+    expect(code(() => it.vault.device.new_shares())).toBe("renewal_unfinished");
+    expect(code(() => it.vault.device.finish_keygen(nowS()))).toBe("keygen_unfinished");
+    it.vault.device.end_ceremony();
+    expect(code(() => it.vault.device.new_shares())).toBe("no_ceremony");
+    expect(code(() => it.vault.device.kept())).toBe("no_ceremony");
+    expect(code(() => kit(it.vault))).toBe("no_identity");
+  });
+
+  test("are not begun with terms of other dealers, of another epoch, or by a locked vault", () => {
+    for (const change of [
+      ({ terms }) => (terms.epoch = 2),
+      ({ terms }) => (terms.parties[1].deals = null),
+      ({ terms }) => (terms.parties[2].receives = { index: 2, role: "recovery" }),
+      ({ terms }) => (terms.purpose = { kind: "keygen" }),
+    ]) {
+      const it = identity();
+      const view = shown(it, begin(it).request);
+      change(view);
+      expect(code(() => it.vault.call("take_ceremony", { view })), String(change)).toBe("ceremony_misled");
+      expect(code(() => it.vault.call("reshare", { seq: 5 }, nowS()))).toBe("no_ceremony");
+    }
+    const it = identity();
+    expect(code(() => begin({ ...it, vault: new Vault() }))).toBe("locked");
+  });
+
+  test("in device custody want a share of the person's, from a kit that opens and is of the present shares", () => {
+    const it = identity();
+    const { file } = kit(it.vault);
+    const holders = it.public.holders.map((holder) => ({ ...holder, role: holder.role === "cosigner" ? "device" : holder.role }));
+    const inDevice = { ...it, public: { ...it.public, holders } };
+    expect(code(() => begin(inDevice, { custody: "device" }))).toBe("share_missing");
+    expect(code(() => begin(inDevice, { custody: "hosted" }))).toBe("custody_unsupported");
+    const given = (of, passphrase) => code(() => begin(of, { custody: "device", kit: file }, kitKey(file, passphrase)));
+    expect(given(inDevice, "not the passphrase")).toBe("wrong_passphrase");
+    expect(given({ ...inDevice, public: { ...inDevice.public, epoch: 1 } })).toBe("kit_of_another_epoch");
+    expect(code(() => begin(inDevice, { custody: "device", kit: file }))).toBe("misunderstood");
+    expect(code(() => begin(it, { shares: "{}" }))).toBe("share_damaged");
   });
 });
 
