@@ -16,7 +16,7 @@ use frost_wasm_core::{
     ceremony::{
         CeremonyId, Digest32, Failure as Blame, Kind, Memory, Package, Participant, PartyKeys, Step, Transcript,
     },
-    group::{GroupId, GroupPublic, HolderRole},
+    group::{GroupId, GroupPublic, HolderIndex, HolderRole},
     point::XOnlyKey,
     provision::ReceivingKey,
     secret::Secret32,
@@ -30,8 +30,8 @@ use self::{
     wire::SeatKey,
 };
 pub use self::{
-    renewal::{Custody, Renewal},
-    wire::{CeremonyView, JoinRequest, ParticipantView, StartRequest},
+    renewal::{Custody, OtherDevices, Renewal},
+    wire::{CeremonyView, JoinRequest, KEYGEN, ParticipantView, RESHARE, StartRequest},
 };
 use crate::{
     Failure,
@@ -151,6 +151,23 @@ impl Attendance {
         Ok((attendance, request))
     }
 
+    /// Comes to a renewal that another device of the owner's began, for the share of this one. `from` is the group as it
+    /// is; `has` the number of this device's present share, if it has one.
+    ///
+    /// # Errors
+    /// `nothing_to_join` when no place waits for this device; `ceremony_misled` when somebody else is to get a share.
+    pub fn join_renewal(
+        owner: &OwnerKey,
+        holders: &Holders,
+        from: &GroupPublic,
+        has: Option<HolderIndex>,
+        view: &CeremonyView,
+        seed: &Secret32,
+    ) -> Result<Self, Failure> {
+        let goal = renewal::joined(owner.public_key(), holders, from, has, view)?;
+        Ok(Self { is_kept: false, ..Self::new(owner, goal, seed)? })
+    }
+
     /// A new key among people, each with a device of their own. `seed` is all that has to be kept until the end.
     pub fn among<R: RngCore + CryptoRng>(
         owner: &OwnerKey,
@@ -194,8 +211,8 @@ impl Attendance {
         let attendance = Self::new(owner, goal, seed)?;
         let Goal { purpose, group, threshold, .. } = &attendance.goal;
         let (kind, present) = match purpose {
-            Kind::Keygen => ("keygen", None),
-            Kind::Reshare { from } => ("reshare", Some(from.clone())),
+            Kind::Keygen => (KEYGEN, None),
+            Kind::Reshare { from } => (RESHARE, Some(from.clone())),
         };
         let participants = attendance.goal.participants(&|number| attendance.receiving(number));
         let request = StartRequest { kind, group: *group, threshold: *threshold, round_seconds, present, participants };
@@ -204,7 +221,8 @@ impl Attendance {
 
     fn new(owner: &OwnerKey, goal: Goal, seed: &Secret32) -> Result<Self, Failure> {
         let own = signing_of(owner);
-        let mine = (1..).zip(&goal.parties).filter(|(_, it)| it.signing == own).map(|(number, _)| number);
+        let numbers = (1..).zip(&goal.parties).filter(|(_, it)| it.signing == own).map(|(number, _)| number);
+        let mine = numbers.filter(|number| !goal.elsewhere.contains(number));
         let places = mine.map(|number| Place::of(owner, number, seed)).collect::<Result<Vec<_>, _>>()?;
         if places.is_empty() {
             return Err(Failure::new("not_invited", "This ceremony does not have you among its participants."));

@@ -29,6 +29,8 @@ pub(super) struct Goal {
     pub(super) group: GroupId,
     pub(super) threshold: u16,
     pub(super) parties: Vec<Expected>,
+    /// The numbers of the owner's places for which another device speaks.
+    pub(super) elsewhere: Vec<u16>,
 }
 
 impl Expected {
@@ -54,12 +56,12 @@ impl Goal {
             Ok(it.at(Some(index), Some(index)))
         };
         let parties = (1..).zip(parties).map(place).collect::<Result<_, Failure>>()?;
-        Ok(Self { purpose: Kind::Keygen, group, threshold, parties })
+        Ok(Self { purpose: Kind::Keygen, group, threshold, parties, elsewhere: Vec::new() })
     }
 
     /// New shares of a key in use.
-    pub(super) fn reshare(from: GroupPublic, parties: Vec<Expected>) -> Self {
-        Self { group: from.group, threshold: from.threshold, purpose: Kind::Reshare { from }, parties }
+    pub(super) fn reshare(from: GroupPublic, parties: Vec<Expected>, elsewhere: Vec<u16>) -> Self {
+        Self { group: from.group, threshold: from.threshold, purpose: Kind::Reshare { from }, parties, elsewhere }
     }
 
     /// Whether terms are what is wanted. `own` gives the receiving keys of this device's places.
@@ -102,6 +104,7 @@ impl Goal {
     /// A party in words.
     pub(super) fn name(&self, number: u16) -> String {
         match self.parties.get(usize::from(number).wrapping_sub(1)) {
+            _ if self.elsewhere.contains(&number) => "your other device".to_owned(),
             Some(Expected { role: HolderRole::Bunker, .. }) => "the server's bunker".to_owned(),
             Some(Expected { role: HolderRole::Cosigner, .. }) => "the server's cosigner".to_owned(),
             Some(it) => format!("participant {number} ({})", it.signing),

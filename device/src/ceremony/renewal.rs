@@ -1,12 +1,16 @@
 //! How the shares of a key in use are dealt anew: who deals, and who has a share afterwards. The Nostr key stays.
 
+use bunker_core::keys::PublicKey;
 use frost_wasm_core::{
     group::{GroupPublic, HolderIndex, HolderRole},
     point::XOnlyKey,
     share::KeyShare,
 };
 
-use super::goal::{Expected, Goal};
+use super::{
+    goal::{Expected, Goal},
+    wire::{CeremonyView, ParticipantView, RESHARE},
+};
 use crate::{
     Failure,
     holders::{BUNKER, COSIGNER, Holders, RECOVERY},
@@ -31,6 +35,15 @@ impl Custody {
     }
 }
 
+/// What becomes of the person's other devices.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct OtherDevices {
+    /// Those that have a share lose it; otherwise each has to take part and gets a new one.
+    pub leave: bool,
+    /// One more joins.
+    pub add: bool,
+}
+
 /// New shares for an identity.
 #[derive(Debug)]
 pub struct Renewal {
@@ -38,6 +51,7 @@ pub struct Renewal {
     /// With which this device deals: its own, or the kit's, or both.
     shares: Vec<KeyShare>,
     custody: Custody,
+    others: OtherDevices,
 }
 
 impl Renewal {
@@ -67,7 +81,7 @@ impl Renewal {
             _ => {
                 // In hosted custody the server's two holders deal, and nothing of the person's is needed.
                 let shares = if present == Custody::Hosted { Vec::new() } else { shares };
-                Ok(Self { from: from.clone(), shares, custody })
+                Ok(Self { from: from.clone(), shares, custody, others: OtherDevices::default() })
             }
         }
     }
@@ -79,6 +93,18 @@ impl Renewal {
         self.custody == Custody::Device && self.shares.len() < usize::from(self.from.threshold)
     }
 
+    /// The same, where something becomes of the person's other devices. Hosted keys have none.
+    #[must_use]
+    pub fn with_others(self, others: OtherDevices) -> Self {
+        Self { others, ..self }
+    }
+
+    /// How many other devices have to take part.
+    #[must_use]
+    pub fn waits_for(&self) -> usize {
+        self.elsewhere().len()
+    }
+
     /// Who holds the shares afterwards.
     #[must_use]
     pub fn custody(&self) -> Custody {
@@ -86,28 +112,98 @@ impl Renewal {
     }
 
     pub(super) fn into_goal(self, owner: XOnlyKey, holders: &Holders) -> Result<(Goal, Vec<KeyShare>), Failure> {
-        let index =
-            |number| HolderIndex::new(number).map_err(|error| Failure::new("ceremony_failed", error.to_string()));
-        let [bunker, second, kit] = [index(BUNKER)?, index(COSIGNER)?, index(RECOVERY)?];
-        let Self { from, shares, custody } = self;
+        let [bunker, kit] = [index(BUNKER)?, index(RECOVERY)?];
+        let (here, elsewhere) = (self.here()?, self.elsewhere());
+        let Self { from, shares, custody, .. } = self;
         let present = Custody::of(&from);
         let deals = |role: HolderRole| {
             let mine = shares.iter().take(usize::from(THRESHOLD)).find(|share| share.role() == role);
             mine.map(KeyShare::index)
         };
         let bunker_deals = (shares.len() < usize::from(THRESHOLD)).then_some(bunker);
-        let mut parties = vec![Expected::server(HolderRole::Bunker, &holders.bunker).at(bunker_deals, Some(bunker))];
         let cosigner = Expected::server(HolderRole::Cosigner, &holders.cosigner);
-        let device = Expected::person(HolderRole::Device, owner);
+        let device = || Expected::person(HolderRole::Device, owner);
+        let mut parties = vec![Expected::server(HolderRole::Bunker, &holders.bunker).at(bunker_deals, Some(bunker))];
         match (present, custody) {
-            (Custody::Hosted, Custody::Hosted) => parties.push(cosigner.at(Some(second), Some(second))),
+            (Custody::Hosted, Custody::Hosted) => parties.push(cosigner.at(Some(here), Some(here))),
             (Custody::Hosted, Custody::Device) => {
-                parties.push(cosigner.at(Some(second), None));
-                parties.push(device.at(None, Some(second)));
+                parties.push(cosigner.at(Some(here), None));
+                parties.push(device().at(None, Some(here)));
             }
-            (Custody::Device, _) => parties.push(device.at(deals(HolderRole::Device), Some(second))),
+            (Custody::Device, _) => parties.push(device().at(deals(HolderRole::Device), Some(here))),
         }
         parties.push(Expected::person(HolderRole::Recovery, owner).at(deals(HolderRole::Recovery), Some(kit)));
-        Ok((Goal::reshare(from, parties), shares))
+        parties.extend(elsewhere.iter().map(|index| device().at(None, Some(*index))));
+        // Who gets no share comes first; seats stand in the order of their numbers.
+        parties.sort_by_key(|party| party.receives);
+        let is_elsewhere = |it: &Expected| it.receives.is_some_and(|index| elsewhere.contains(&index));
+        let numbers = (1..).zip(&parties).filter(|(_, it)| is_elsewhere(it)).map(|(number, _)| number).collect();
+        Ok((Goal::reshare(from, parties, numbers), shares))
     }
+
+    /// The number that this device has, or gets: its own, or that of the one whose place it takes.
+    fn here(&self) -> Result<HolderIndex, Failure> {
+        let own = self.shares.iter().find(|share| share.role() == HolderRole::Device).map(KeyShare::index);
+        let first = || self.from.holders.iter().find(|it| it.role == HolderRole::Device).map(|holder| holder.index);
+        own.or_else(first).map_or_else(|| index(COSIGNER), Ok)
+    }
+
+    /// The numbers of the person's other devices afterwards.
+    fn elsewhere(&self) -> Vec<HolderIndex> {
+        let Ok(here) = self.here() else { return Vec::new() };
+        if self.custody == Custody::Hosted {
+            return Vec::new();
+        }
+        let devices = self.from.holders.iter().filter(|it| it.role == HolderRole::Device && it.index != here);
+        let mut elsewhere: Vec<_> = devices.map(|it| it.index).filter(|_| !self.others.leave).collect();
+        if self.others.add {
+            let last = self.from.holders.iter().map(|it| it.index.get()).max().unwrap_or(RECOVERY);
+            elsewhere.extend(HolderIndex::new(last.saturating_add(1)));
+        }
+        elsewhere
+    }
+}
+
+fn index(number: u16) -> Result<HolderIndex, Failure> {
+    HolderIndex::new(number).map_err(|error| Failure::new("ceremony_failed", error.to_string()))
+}
+
+/// What another device of the owner's has begun, as this one takes part in it: for one place, which is its own.
+pub(super) fn joined(
+    owner: PublicKey,
+    holders: &Holders,
+    from: &GroupPublic,
+    has: Option<HolderIndex>,
+    view: &CeremonyView,
+) -> Result<Goal, Failure> {
+    let nothing = || {
+        let text = "No renewal waits for this device. Begin one on the other device, and then run this again here.";
+        Failure::new("nothing_to_join", text)
+    };
+    if view.kind != RESHARE || view.group != from.group || view.status != "joining" {
+        return Err(nothing());
+    }
+    let is_mine = |it: &ParticipantView| {
+        let is_new = it.receives.is_some_and(|index| from.holder(index).is_none());
+        let fits = if has.is_some() { it.receives == has } else { is_new };
+        it.owner == Some(owner) && it.role == HolderRole::Device && !it.joined && fits
+    };
+    let mine = view.participants.iter().find(|it| is_mine(it)).ok_or_else(nothing)?.number;
+    let expected = |it: &ParticipantView| {
+        let party = match (it.role, it.owner) {
+            (HolderRole::Bunker, None) => Expected::server(it.role, &holders.bunker),
+            (HolderRole::Cosigner, None) => Expected::server(it.role, &holders.cosigner),
+            (HolderRole::Device | HolderRole::Recovery, Some(person)) if person == owner => {
+                Expected::person(it.role, XOnlyKey::from_bytes(*person.as_bytes()))
+            }
+            _ => {
+                let text = "Somebody else is to get a share of your key. Nothing was sent; do not use this server.";
+                return Err(Failure::new("ceremony_misled", text));
+            }
+        };
+        Ok(party.at(it.deals, it.receives))
+    };
+    let parties = view.participants.iter().map(expected).collect::<Result<Vec<_>, _>>()?;
+    let elsewhere = (1..).zip(&parties).map(|(number, _)| number).filter(|number| *number != mine).collect();
+    Ok(Goal::reshare(from.clone(), parties, elsewhere))
 }

@@ -121,6 +121,10 @@ impl Server {
         let invitation = self.meeting.invitation();
         let is_person = |it: &Invited| !invitation.holder_of(it).unwrap().role.is_on_server();
         CeremonyView {
+            kind: match invitation.purpose {
+                Kind::Keygen => KEYGEN.to_owned(),
+                Kind::Reshare { .. } => RESHARE.to_owned(),
+            },
             operation_id: invitation.ceremony,
             status: status.to_owned(),
             group: invitation.group,
@@ -136,6 +140,8 @@ impl Server {
                     role: invitation.holder_of(it).unwrap().role,
                     owner: is_person(it).then(|| PublicKey::from_bytes(*it.signing.as_bytes())),
                     joined: it.receiving.is_some(),
+                    deals: it.deals,
+                    receives: it.receives.map(|seat| seat.index),
                 })
                 .collect(),
             terms: transcript.map(|it| (**it.terms()).clone()),
@@ -427,4 +433,79 @@ fn a_renewal_is_accepted_only_under_the_terms_that_were_wanted() {
         assert_eq!(refused.code(), "ceremony_misled", "change {at}");
         assert!(refused.to_string().contains("accepted nothing"), "{refused}");
     }
+}
+
+/// Two devices of one person, each for its own places.
+fn attended_by_two(
+    first: &mut Attendance,
+    second: &mut Attendance,
+    server: &mut Server,
+    rng: &mut ChaCha20Rng,
+) -> [Outcome; 2] {
+    server.join(&second.join());
+    for _ in 0..20 {
+        for device in [&mut *first, &mut *second] {
+            device.take(&server.view(device.next()), rng).unwrap();
+            if device.to_keep().unwrap().is_some() {
+                device.kept();
+            }
+            for package in device.take(&server.view(device.next()), rng).unwrap() {
+                server.post(&package, rng);
+            }
+        }
+        server.drive(rng);
+    }
+    for device in [&mut *first, &mut *second] {
+        device.take(&server.view(device.next()), rng).unwrap();
+    }
+    [first, second].map(|device| device.outcome().unwrap().unwrap())
+}
+
+#[test]
+fn another_device_joins_with_a_share_of_its_own_takes_part_in_the_next_renewal_and_is_left_out_of_one() {
+    let mut rng = rng(11);
+    let owner = OwnerKey::fresh(&mut rng);
+    let (mut public, mut shares, mut own) = made(&owner, Custody::Device, &mut rng);
+    let mut has = None;
+    let pubkey = public.pubkey;
+    // Joins, and then takes part with the share that it has.
+    for (others, epoch) in [(OtherDevices { add: true, leave: false }, 1), (OtherDevices::default(), 2)] {
+        let renewal = Renewal::new(&public, own, Custody::Device).unwrap().with_others(others);
+        assert_eq!((renewal.waits_for(), renewal.needs_export()), (1, false));
+        let (mut first, request) = Attendance::renew(&owner, &holders(), renewal, &mut rng).unwrap();
+        let mut server = Server::start_with(&request, shares, &mut rng);
+        let seed = Secret32::random(&mut rng);
+        let join = |owner: &OwnerKey, has, view: &CeremonyView| {
+            Attendance::join_renewal(owner, &holders(), &public, has, view, &seed)
+        };
+        let view = server.view(0);
+        let wrong = HolderIndex::new(9).ok();
+        assert_eq!(join(&owner, wrong, &view).unwrap_err().code(), "nothing_to_join");
+        let stranger = OwnerKey::fresh(&mut rng);
+        assert_eq!(join(&stranger, has, &view).unwrap_err().code(), "nothing_to_join");
+        let mut intruded = view.clone();
+        intruded.participants.last_mut().unwrap().owner = Some(stranger.public_key());
+        intruded.participants[1].owner = Some(owner.public_key());
+        intruded.participants[1].joined = false;
+        intruded.participants[1].receives = has.or(HolderIndex::new(4).ok());
+        assert_eq!(join(&owner, has, &intruded).unwrap_err().code(), "ceremony_misled");
+
+        let mut second = join(&owner, has, &view).unwrap();
+        let [mine, theirs] = attended_by_two(&mut first, &mut second, &mut server, &mut rng);
+        assert_eq!(mine.public, theirs.public);
+        assert_eq!((mine.public.pubkey, mine.public.epoch), (pubkey, epoch));
+        assert_eq!(mine.shares.iter().map(|it| it.index().get()).collect::<Vec<_>>(), [2, 3]);
+        assert_eq!(
+            theirs.shares.iter().map(|it| (it.index().get(), it.role())).collect::<Vec<_>>(),
+            [(4, HolderRole::Device)]
+        );
+        has = theirs.shares.first().map(KeyShare::index);
+        (public, own, shares) = (mine.public, mine.shares, server.shares());
+    }
+    let alone = OtherDevices { add: false, leave: true };
+    let renewal = Renewal::new(&public, own, Custody::Device).unwrap().with_others(alone);
+    assert_eq!(renewal.waits_for(), 0);
+    let (mut device, request) = Attendance::renew(&owner, &holders(), renewal, &mut rng).unwrap();
+    let outcome = attended(&mut device, &mut Server::start_with(&request, shares, &mut rng), &mut rng);
+    assert_eq!(roles(&outcome.public), [(1, HolderRole::Bunker), (2, HolderRole::Device), (3, HolderRole::Recovery)]);
 }

@@ -8,6 +8,11 @@ use frost_wasm_core::{
 };
 use serde::{Deserialize, Serialize};
 
+/// A ceremony in which a new key is made.
+pub const KEYGEN: &str = "keygen";
+/// A ceremony in which a key gets new shares.
+pub const RESHARE: &str = "reshare";
+
 /// `POST /ceremony/start`
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct StartRequest {
@@ -51,6 +56,8 @@ pub(super) struct SeatKey {
 /// How a ceremony stands, as the server shows it.
 #[derive(Debug, Clone, Deserialize)]
 pub struct CeremonyView {
+    /// [`KEYGEN`] or [`RESHARE`].
+    pub kind: String,
     /// Its id.
     pub operation_id: CeremonyId,
     /// `joining`, `running`, `verified`, `failed`, `cancelled` or `expired`.
@@ -90,4 +97,8 @@ pub struct ParticipantView {
     pub owner: Option<PublicKey>,
     /// Whether it has joined.
     pub joined: bool,
+    /// The holder as which it deals.
+    pub deals: Option<HolderIndex>,
+    /// The holder for which it gets a share.
+    pub receives: Option<HolderIndex>,
 }
