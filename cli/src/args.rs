@@ -89,6 +89,7 @@ pub(crate) enum Key {
     Import(c::key_import::Import),
     List(c::key_list::List),
     Refresh(c::key_refresh::Refresh),
+    Join(c::key_join::Join),
     Delete(c::key_delete::Delete),
 }
 

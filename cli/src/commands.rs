@@ -14,6 +14,7 @@ pub(crate) mod export;
 pub(crate) mod key_create;
 pub(crate) mod key_delete;
 pub(crate) mod key_import;
+pub(crate) mod key_join;
 pub(crate) mod key_list;
 pub(crate) mod key_refresh;
 pub(crate) mod kit_check;
@@ -52,6 +53,7 @@ pub(crate) fn run(command: Command, output: &Output) -> Result<(), Failure> {
         Command::Key(Key::Import(it)) => it.run(output),
         Command::Key(Key::List(it)) => it.run(output),
         Command::Key(Key::Refresh(it)) => it.run(output),
+        Command::Key(Key::Join(it)) => it.run(output),
         Command::Key(Key::Delete(it)) => it.run(output),
         Command::Kit(Kit::Check(it)) => it.run(output),
         Command::Kit(Kit::Renew(it)) => it.run(output),

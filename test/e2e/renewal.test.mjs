@@ -329,6 +329,8 @@ describe("nobody deals new shares", () => {
 
 describe("a key in device custody", () => {
   let identity, kit;
+  /** The one that holds the share. */
+  let device;
   beforeAll(async () => {
     identity = await Identity.made("Mine", "--custody", "device");
     kit = identity.key.recovery_kit;
@@ -370,6 +372,40 @@ describe("a key in device custody", () => {
     identity.check((await identity.app.reply(request.id)).reply.result);
     // Neither does the lost device with the old kit.
     expect(await home.refused(refresh)).toBe("kit_of_another_epoch");
+    [device, kit] = [found, refreshed.recovery_kit];
+  });
+
+  test("is held by a second device, which answers as the first does, renews with it, and is left out again", async () => {
+    const second = new Home();
+    await second.passport("login", "alice", "--server", server.url);
+    expect(await second.refused(["key", "join", ...identity.flags])).toBe("nothing_to_join");
+    const together = async (...args) => {
+      const refreshing = identity.refresh(device, "--kit", kit, ...args);
+      refreshing.catch(() => {});
+      let joined;
+      await expect.poll(async () => {
+        const { code, stdout } = await second.run(["key", "join", "--json", ...identity.flags]);
+        return code === 0 && (joined = JSON.parse(stdout)).npub;
+      }, { timeout: 60_000, interval: 1_000 }).toBe(identity.key.npub);
+      const refreshed = await refreshing;
+      kit = refreshed.recovery_kit;
+      expect([joined.epoch, joined.index]).toEqual([refreshed.epoch, 4]);
+      return refreshed;
+    };
+    const held = [[1, "bunker"], [2, "device"], [3, "recovery"], [4, "device"]];
+    expect(await together("--add-device")).toMatchObject({ epoch: 3 });
+    expect(roles(await publicOf(identity.key))).toEqual(held);
+    await identity.signsWith(second, "from the second");
+    await identity.signsWith(device, "from the first");
+    expect(await together()).toMatchObject({ epoch: 4 });
+    expect(roles(await publicOf(identity.key))).toEqual(held);
+    await identity.signsWith(second, "with the share that came then");
+
+    kit = (await identity.refresh(device, "--kit", kit, "--only-this-device")).recovery_kit;
+    expect(roles(await publicOf(identity.key))).toEqual(held.slice(0, 3));
+    await expect(identity.signsWith(second, "from one that was left out")).rejects.toThrow(/share_of_another_epoch/);
+    await device.passport("approve");
+    await identity.signsWith(device);
   });
 });
 

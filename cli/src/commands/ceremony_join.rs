@@ -4,7 +4,7 @@ use bunker_core::keys::PublicKey;
 use clap::Args;
 use frost_wasm_core::{ceremony::CeremonyId, secret::Secret32};
 use passport_device::{
-    ceremony::{Attendance, CeremonyView},
+    ceremony::{Attendance, CeremonyView, KEYGEN},
     owner::OwnerKey,
 };
 
@@ -160,7 +160,8 @@ fn stand(
 
 /// The one ceremony that goes on.
 fn only_one(views: &[CeremonyView], own: &PublicKey) -> Result<CeremonyId, Failure> {
-    let open: Vec<_> = views.iter().filter(|view| ceremony::is_open(view)).collect();
+    let is_meant = |view: &&CeremonyView| view.kind == KEYGEN && ceremony::is_open(view);
+    let open: Vec<_> = views.iter().filter(is_meant).collect();
     match open.as_slice() {
         [one] => Ok(one.operation_id),
         [] => Err(Failure::stopped(

@@ -1,6 +1,6 @@
 //! `passport key refresh`: new shares of a key in use, and the old ones end.
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 use bunker_core::keys::PublicKey;
 use clap::{Args, ValueEnum};
@@ -11,7 +11,7 @@ use frost_wasm_core::{
     share::KeyShare,
 };
 use passport_device::{
-    ceremony::{self as device, Attendance, Outcome, Renewal},
+    ceremony::{self as device, Attendance, OtherDevices, Outcome, Renewal},
     owner::OwnerKey,
 };
 use serde::Serialize;
@@ -31,6 +31,9 @@ use crate::{
     wire::{ExportState, ExportView, KeyView, OwnerStatement},
 };
 
+/// Pause between two looks whether the other devices have come.
+const BETWEEN_LOOKS: Duration = Duration::from_secs(1);
+
 /// Replace all shares of a key. The key stays the same, and so do your apps.
 ///
 /// Use it when you fear that a share or a kit has leaked, when a device is lost, or to take a key into a device's care.
@@ -41,13 +44,17 @@ use crate::{
 /// alone does, on a new device: that takes an export whose delay is over (`passport export begin`), because whoever had
 /// your kit could otherwise have your key at once. So does taking a hosted key into this device's care.
 ///
+/// Several devices of yours can each have a share. All of them take part in each renewal, or are left out of it.
+///
 /// Scripts set PASSPORT_KIT_PASSPHRASE and PASSPORT_NEW_KIT_PASSPHRASE.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   passport key refresh                                             a hosted key
   passport key refresh --kit npub1sn0wdenkuka.kit.json             in device custody, and where a device was lost
-  passport key refresh --custody device                            from now on this device has to be there")]
+  passport key refresh --custody device                            from now on this device has to be there
+  passport key refresh --kit FILE --add-device                     and on the other device: passport key join
+  passport key refresh --kit FILE --only-this-device               the other one is gone")]
 pub(crate) struct Refresh {
     /// In device custody: the recovery kit as it is
     #[arg(long, value_name = "FILE")]
@@ -55,6 +62,12 @@ pub(crate) struct Refresh {
     /// Who holds the shares from now on, beside the new recovery kit
     #[arg(long, value_enum)]
     custody: Option<Custody>,
+    /// In device custody: one more device of yours gets a share. On it run `passport key join`
+    #[arg(long)]
+    add_device: bool,
+    /// In device custody: your other devices get no share any more
+    #[arg(long)]
+    only_this_device: bool,
     /// The folder for the new recovery kit
     #[arg(long, value_name = "FOLDER", default_value = ".")]
     kit_dir: PathBuf,
@@ -100,7 +113,13 @@ impl Refresh {
             Some(Custody::Hosted) => device::Custody::Hosted,
             Some(Custody::Device) => device::Custody::Device,
         };
-        let renewal = Renewal::new(&public, at_hand, custody)?;
+        let others = OtherDevices { add: self.add_device, leave: self.only_this_device };
+        if others != OtherDevices::default() && custody == device::Custody::Hosted {
+            return Err(Failure::Usage(
+                "No device has a share of a key in hosted custody. See --custody device.".into(),
+            ));
+        }
+        let renewal = Renewal::new(&public, at_hand, custody)?.with_others(others);
         if renewal.needs_export() {
             check_export(&mut session, &key, &public, &shares)?;
         }
@@ -189,15 +208,26 @@ fn renew(
     output: &Output,
 ) -> Result<Outcome, Failure> {
     let holders = identity::holders(session.server())?;
+    let others = renewal.waits_for();
     let (mut attendance, request) = Attendance::renew(owner, &holders, renewal, &mut platform::rng())?;
     output.note("Dealing new shares together with the server …");
     let mut view = ceremony::start(session, &request)?;
-    let said = attendance.take(&view, &mut platform::rng())?;
-    let word = attendance.word().ok_or_else(|| {
-        Failure::stopped("ceremony_misled", "The server waits for somebody else. The shares are what they were.")
-    })?;
-    // What this device says first depends on nobody's word; the server's holders speak after the owner has.
-    drop(said);
+    if others > 0 {
+        output.note("Waiting for your other devices. On each of them run: passport key join");
+    }
+    let word = loop {
+        // What this device has to say itself it says again below.
+        attendance.take(&view, &mut platform::rng())?;
+        if let Some(word) = attendance.word() {
+            break word;
+        }
+        if others == 0 {
+            let text = "The server waits for somebody else. The shares are what they were.";
+            return Err(Failure::stopped("ceremony_misled", text));
+        }
+        platform::pause(BETWEEN_LOOKS);
+        view = ceremony::look(session, view.operation_id, attendance.next())?;
+    };
     let path = format!("/keys/{}/reshare", key.group);
     say(session, key, owner, &word, |session, statement| {
         session.tell(Method::Post, &path, Some(&OwnerStatement { statement }))
