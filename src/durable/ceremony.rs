@@ -147,6 +147,11 @@ impl Ceremony {
         self.load()?;
         let now_ms = platform::now_ms();
         if self.with(|live| live.meeting.is_to_be_wiped(now_ms))? {
+            // A holder that has not heard of the end goes on with its old share: it has to, before this is gone.
+            self.drive().await;
+            if self.is_owed.get() {
+                return self.schedule().await;
+            }
             let ceremony = self.with(|live| live.meeting.invitation().ceremony)?;
             D1Store::open(&self.env)?.forget_ceremony(&ceremony).await?;
             self.live.borrow_mut().take();
@@ -244,7 +249,12 @@ impl Ceremony {
     async fn schedule(&self) -> Result<(), Problem> {
         let now_ms = platform::now_ms();
         let due_ms = self.with(|live| live.meeting.due_ms())?;
-        let due_ms = if self.is_owed.get() { due_ms.min(now_ms + ASK_AGAIN_MS) } else { due_ms };
+        let again_ms = now_ms + ASK_AGAIN_MS;
+        let due_ms = match self.is_owed.get() {
+            true if due_ms <= now_ms => again_ms,
+            true => due_ms.min(again_ms),
+            false => due_ms,
+        };
         let wait = Duration::from_millis(due_ms.saturating_sub(now_ms));
         self.state.storage().set_alarm(wait).await.map_err(storage)
     }

@@ -28,6 +28,8 @@ pub enum Fault {
     SlowFinish,
     /// A commit fails.
     StorageFails,
+    /// The commit fails with which a holder changes over to its new share.
+    ChangeOverFails,
     /// The bunker asks the cosigner for something that no client asked for.
     InventRequest,
 }
@@ -58,6 +60,11 @@ pub(super) async fn pause_if_arranged() {
 /// Fails instead of a commit.
 pub(super) fn storage() -> Result<(), StoreError> {
     if is_due(Fault::StorageFails) { Err(StoreError::Failed("arranged by a test".into())) } else { Ok(()) }
+}
+
+/// Fails instead of changing over.
+pub(super) fn change_over() -> Result<(), StoreError> {
+    if is_due(Fault::ChangeOverFails) { Err(StoreError::Failed("arranged by a test".into())) } else { Ok(()) }
 }
 
 /// Alters a contribution, as a broken or malicious cosigner would.

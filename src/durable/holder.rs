@@ -353,6 +353,8 @@ impl Holder {
     /// Ends the present epoch: the new share in place of the old one, and with it everything that says so. Without a
     /// wait, so that both are written or neither.
     pub(super) fn enter_epoch(&self, share: KeyShare, mutations: &[Mutation]) -> Result<(), Problem> {
+        #[cfg(feature = "fault-injection")]
+        super::faults::change_over()?;
         let SealedShare { kek_id, wrapped_dek, .. } =
             self.store.share()?.ok_or_else(|| damaged("no share is stored"))?;
         let sealed = SealedShare::seal(&share, &self.dek, kek_id, wrapped_dek, &mut platform::rng());

@@ -2,7 +2,9 @@
 import { verifyEvent } from "nostr-tools";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import { makeAccount } from "../support/account.mjs";
+import { Home } from "../support/cli-home.mjs";
 import { Device } from "../support/device.mjs";
+import { GoBetween } from "../support/go-between.mjs";
 import { Participant } from "../support/participant.mjs";
 import { Peer } from "../support/peer.mjs";
 import { RawApp } from "../support/raw-app.mjs";
@@ -114,6 +116,37 @@ test("a ceremony whose storage fails once says so, has lost nothing, and takes t
     await person.step();
   }
   expect((await person.create()).created.status).toBe(201);
+});
+
+test("a holder that can't store its new share is asked again, and what the app asks for in between is signed", async () => {
+  const home = new Home();
+  await home.passport("register", "renewer", "--server", server.url);
+  const key = await home.passport("key", "create");
+  const { bunker_url } = await home.passport("connect", "--label", "App", "--allow", "everything");
+  const other = await RawApp.open(bunker_url);
+  await other.connect();
+  const between = await GoBetween.open(server);
+  let asked = null;
+  between.before = async ({ path }) => {
+    if (/round.5/.test(path) && !asked) {
+      await arrange("change_over_fails");
+      asked = true;
+    }
+    return true;
+  };
+  between.after = ({ path }, answer) => {
+    // One holder has its new share now, and the other has not.
+    if (/round.5/.test(path)) asked = other.ask("sign_event", [template()]);
+    return answer;
+  };
+  home.goesBy(between.url);
+  expect(await home.passport("key", "refresh")).toMatchObject({ epoch: 1, npub: key.npub });
+  const { reply } = await asked;
+  expect(reply.error).toBeUndefined();
+  expect(verifyEvent(JSON.parse(reply.result))).toBe(true);
+  expect(JSON.parse((await other.ask("sign_event", [template()])).reply.result).pubkey).toBe(key.pubkey);
+  await other.close();
+  await between.close();
 });
 
 test("an identity that is deleted while a request is worked on gives no answer to it, and nothing is written behind the deletion", async () => {

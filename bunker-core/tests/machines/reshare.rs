@@ -1,6 +1,8 @@
 //! New shares of a key in use: dealt under the owner's word alone, to nobody but its holders, and never a way around
 //! the delay of an export.
 
+mod simulation;
+
 use bunker_core::{
     audit::Happening,
     event::Event,

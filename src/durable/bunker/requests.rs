@@ -29,8 +29,9 @@ use crate::{
 /// Operations that run at once. An app that opens its messages sends hundreds of requests, and gives up on those
 /// that are not OKed within seconds: so taking requests goes before working on them.
 const MAX_PERFORMING: usize = 4;
-/// Pause before a request is tried again that came while the holders changed over to new shares.
-const BETWEEN_EPOCHS: Duration = Duration::from_millis(500);
+/// Pause before a request is tried again that came while the holders changed over to new shares. It is tried twice more:
+/// longer than a ceremony waits before it asks a holder again.
+const BETWEEN_EPOCHS: Duration = Duration::from_millis(1_500);
 
 /// Requests that are being answered now. In memory only: after an eviction none is.
 pub(super) struct InFlight {
