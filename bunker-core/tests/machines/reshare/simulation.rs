@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// Histories when `CI` is set, and for a developer.
-const SEEDS: [u64; 2] = [1_000, 60];
+const SEEDS: [u64; 2] = [400, 60];
 /// Random steps of one history, before everybody does what is due.
 const STEPS: usize = 60;
 const HOLDERS: [Who; 2] = [Who::Bunker, Who::Cosigner];
