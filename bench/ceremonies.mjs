@@ -1,6 +1,7 @@
 /**
- * What it takes to make a key on workerd: with the server's own holders, as the page does it, and among people with a
- * command-line client each. Run it after `npm run build` and with the client built: `node bench/ceremonies.mjs`.
+ * What it takes to make a key, and new shares of one, on workerd: with the server's own holders, as the page does it,
+ * and among people with a command-line client each. Run it after `npm run build` and with the client built:
+ * `node bench/ceremonies.mjs`.
  */
 import { mkdirSync, mkdtempSync, writeFileSync } from "node:fs";
 import { arch, cpus, platform } from "node:os";
@@ -34,6 +35,7 @@ async function measure(server, folder) {
   const person = await Participant.signedIn(server);
   const hosted = await withHolders(person, "hosted");
   const device = await withHolders(person, "device");
+  const renewal = await renewed(person);
   const among = {};
   for (const [threshold, size] of [[2, 3], [3, 5]]) {
     const members = [];
@@ -42,7 +44,7 @@ async function measure(server, folder) {
     for (let n = 0; n < TIMES_AMONG; n++) times.push(await together(threshold, members));
     among[`among_people_${threshold}_of_${size}`] = percentiles(times);
   }
-  return { hosted_2_of_3: hosted, device_custody_2_of_3: device, ...among };
+  return { hosted_2_of_3: hosted, device_custody_2_of_3: device, renewal_hosted: renewal, ...among };
 }
 
 /** From the start to the identity. */
@@ -56,6 +58,21 @@ async function withHolders(person, custody) {
     const { created } = await person.create();
     times.push(performance.now() - began);
     if (created.status !== 201) throw new Error(created.text);
+  }
+  return { ...percentiles(times), round_trips };
+}
+
+/** New shares of one hosted identity, again and again. */
+async function renewed(person) {
+  await person.start();
+  await person.finish();
+  const { group } = await person.create();
+  const times = [];
+  let round_trips = 0;
+  for (let n = 0; n < TIMES; n++) {
+    const began = performance.now();
+    round_trips = await person.renew(group);
+    times.push(performance.now() - began);
   }
   return { ...percentiles(times), round_trips };
 }

@@ -47,6 +47,7 @@ export class Participant {
 
   /** Takes in how the ceremony stands; gives that. */
   take(view) {
+    this.shown = view;
     this.stand = this.vault.call("take_ceremony", { view });
     return view;
   }
@@ -75,6 +76,36 @@ export class Participant {
       requests += Math.max(1, this.stand.packages.length);
       await this.step();
     }
+    return requests;
+  }
+
+  /**
+   * Has all shares of a hosted identity renewed, as the page does. What is to be kept is taken for kept.
+   * @returns {Promise<number>} requests that it took, from the start
+   */
+  async renew(group) {
+    const { body: holders } = await this.ask("GET", "/holders");
+    const { body: key } = await this.ask("GET", `/keys/${group}`);
+    const { public: present, sequence } = key;
+    const { request } = this.vault.call("begin_renewal", { public: present, holders, custody: "hosted", shares: null, kit: null });
+    const started = await this.ask("POST", "/ceremony/start", { json: request });
+    if (started.status !== 201) throw new Error(`not started: ${started.text}`);
+    this.path = `/ceremony/${started.body.operation_id}`;
+    this.take(started.body);
+    const statement = this.vault.call("reshare", { seq: sequence + 1 }, nowS());
+    const said = await this.ask("POST", `/keys/${group}/reshare`, { json: { statement } });
+    if (said.status !== 204) throw new Error(`not heard: ${said.text}`);
+    let requests = 2;
+    while (!this.stand.verified) {
+      if (this.stand.keeps) {
+        this.vault.device.new_shares();
+        this.vault.device.kept();
+        this.take(this.shown);
+      }
+      requests += Math.max(1, this.stand.packages.length);
+      await this.step();
+    }
+    this.vault.device.end_ceremony();
     return requests;
   }
 

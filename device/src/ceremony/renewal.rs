@@ -134,8 +134,8 @@ impl Renewal {
         }
         parties.push(Expected::person(HolderRole::Recovery, owner).at(deals(HolderRole::Recovery), Some(kit)));
         parties.extend(elsewhere.iter().map(|index| device().at(None, Some(*index))));
-        // Who gets no share comes first; seats stand in the order of their numbers.
-        parties.sort_by_key(|party| party.receives);
+        // Seats stand in the order of their numbers, each behind who leaves it.
+        parties.sort_by_key(|party| party.receives.or(party.deals));
         let is_elsewhere = |it: &Expected| it.receives.is_some_and(|index| elsewhere.contains(&index));
         let numbers = (1..).zip(&parties).filter(|(_, it)| is_elsewhere(it)).map(|(number, _)| number).collect();
         Ok((Goal::reshare(from, parties, numbers), shares))
