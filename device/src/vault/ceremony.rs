@@ -11,7 +11,7 @@ use rand_core::{CryptoRng, RngCore};
 use super::{Place, Vault, locked};
 use crate::{
     Failure,
-    ceremony::{Attendance, CeremonyView, Custody, Outcome, Renewal, StartRequest},
+    ceremony::{Attendance, CeremonyView, Custody, OtherDevices, Outcome, Renewal, StartRequest},
     holders::{HolderList, Holders},
     kit::KitFile,
     shares::SealedShares,
@@ -35,8 +35,8 @@ impl Vault {
         Ok(request)
     }
 
-    /// Begins new shares of a key in use, with what the person has of it: this device's share, or the kit, or both. A
-    /// ceremony that was begun before is forgotten.
+    /// Begins new shares of a key in use, with what the person has of it: this device's share, or the kit, or both. Other
+    /// devices of theirs lose their shares. A ceremony that was begun before is forgotten.
     pub fn begin_renewal<R: RngCore + CryptoRng>(
         &mut self,
         public: &GroupPublic,
@@ -52,7 +52,8 @@ impl Vault {
         if let Some((kit, stretched)) = kit {
             present.push(self.open_own_kit(kit, stretched, public)?.share);
         }
-        let renewal = Renewal::new(public, present, custody)?;
+        let others = OtherDevices { leave: true, add: false };
+        let renewal = Renewal::new(public, present, custody)?.with_others(others);
         let needs_export = renewal.needs_export();
         let (attendance, request) = Attendance::renew(owner, &holders, renewal, rng)?;
         self.ceremony = Some(attendance);

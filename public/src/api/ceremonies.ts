@@ -27,5 +27,5 @@ export const renewals: RenewalServer = {
     const { state } = await call(api.GET("/keys/{group}/export", { params: { path: { group } } }));
     return state === "ready";
   },
-  epoch: async (group) => (await call(api.GET("/keys/{group}", { params: { path: { group } } }))).public.epoch,
+  present: async (group) => (await call(api.GET("/keys/{group}", { params: { path: { group } } }))).public,
 };

@@ -14,5 +14,5 @@ export const contributions: ContributionServer = {
         body: { reply: reply as Record<string, never> },
       }),
     ),
-  epoch: renewals.epoch,
+  present: renewals.present,
 };

@@ -34,12 +34,12 @@ beforeEach(() => {
         const error = lost.shift();
         if (error) throw error;
       },
-      epoch: async () => 1,
+      present: async () => ({ group: "g1", epoch: 1, threshold: 2, pubkey: "p", holders: [] }),
     },
     { contribute },
     {
       of: async () => share,
-      inEpoch: async (_group, epoch) => (epoch === 1 ? present : null),
+      fitting: async ({ epoch }) => (epoch === 1 ? present : null),
       memory: async () => remembered,
       remember: async (_group, memory) => {
         steps.push("remember");
@@ -112,7 +112,7 @@ describe("a contribution", () => {
 
   test("is made with the share that took the place of this one, when the page was closed in between", async () => {
     present = "renewed";
-    contribute.mockImplementationOnce(async () => Promise.reject(new VaultError("request_misled", "Another epoch.")));
+    contribute.mockImplementationOnce(async () => Promise.reject(new VaultError("share_of_another_epoch", "Another epoch.")));
     expect(await give()).toBeUndefined();
     expect(contribute.mock.calls.map(([{ shares }]) => shares)).toEqual(["sealed", "renewed"]);
     share = null;
@@ -122,7 +122,7 @@ describe("a contribution", () => {
 
   test("is refused in words when the shares were renewed elsewhere", async () => {
     present = null;
-    contribute.mockRejectedValue(new VaultError("request_misled", "Another epoch."));
+    contribute.mockRejectedValue(new VaultError("share_of_another_epoch", "Another epoch."));
     const refused = await give();
     expect(refused).toBeInstanceOf(NoShareHere);
     expect((refused as Error).message).toMatch(/renew the shares here/);

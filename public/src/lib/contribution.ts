@@ -11,11 +11,11 @@ import type { Shares } from "./shares";
 export type ContributionServer = {
   offer(group: string, request: string): Promise<Offer>;
   contribute(group: string, request: string, reply: object): Promise<unknown>;
-  /** The epoch of the key's shares. */
-  epoch(group: string): Promise<number>;
+  /** The key's group as it is now. */
+  present(group: string): Promise<GroupPublic>;
 };
 export type ContributionVault = Pick<Vault, "contribute">;
-export type ContributionStore = Pick<Shares, "of" | "inEpoch" | "memory" | "remember">;
+export type ContributionStore = Pick<Shares, "of" | "fitting" | "memory" | "remember">;
 /** Runs what has this name one after the other, over all tabs of this browser. */
 export type InTurn = <T>(name: string, work: () => Promise<T>) => Promise<T>;
 
@@ -57,8 +57,8 @@ export class Contributor {
     try {
       await this.#giveWith(group, shares, shown);
     } catch (error) {
-      // Shares of two epochs never act together: this device's may be from before the shares were renewed.
-      if (!(error instanceof VaultError) || error.code !== "request_misled") throw error;
+      // The one that took its place, when the page was closed before it was told so.
+      if (!(error instanceof VaultError) || error.code !== "share_of_another_epoch") throw error;
       const present = await this.#present(group);
       if (present === shares) throw error;
       await this.#giveWith(group, present, shown);
@@ -67,7 +67,7 @@ export class Contributor {
 
   /** This device's share of the present epoch. */
   async #present(group: string): Promise<string> {
-    const shares = await this.store.inEpoch(group, await this.server.epoch(group));
+    const shares = await this.store.fitting(await this.server.present(group));
     if (shares === null) throw new NoShareHere();
     return shares;
   }

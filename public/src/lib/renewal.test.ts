@@ -24,11 +24,11 @@ let steps: string[];
 class Server {
   rounds = 0;
   isAsked = false;
-  present = 0;
+  epoch = 0;
   canExportNow = true;
   holders = async () => ({ holders: [] });
   canExport = async () => this.canExportNow;
-  epoch = async () => this.present;
+  present = async () => publicOf(this.epoch);
 
   start = async (): Promise<View> => {
     steps.push("start");
@@ -49,7 +49,7 @@ class Server {
   say = async (_id: string, { round }: CeremonyPackage): Promise<View> => {
     steps.push(`say ${round}`);
     if (round === this.rounds) this.rounds += 1;
-    if (this.rounds > LAST) this.present = 1;
+    if (this.rounds > LAST) this.epoch = 1;
     return this.answer();
   };
 
@@ -87,7 +87,7 @@ class Device {
 
 const store = {
   keepNext: async (group: string, next: string) => void steps.push(`keep ${group} ${next}`),
-  inEpoch: async (group: string, epoch: number) => {
+  fitting: async ({ group, epoch }: GroupPublic) => {
     steps.push(`enter ${group} ${epoch}`);
     return null;
   },
@@ -114,7 +114,7 @@ describe("new shares", () => {
     expect(await begin()).toMatchObject({ shares: "new", public: { epoch: 1 } });
     expect(steps).toEqual(["start", "word aa", "say 3", "say 4", "keep aa new"]);
     expect(rounds).toEqual([1, 3, 4]);
-    expect(server.present).toBe(0);
+    expect(server.epoch).toBe(0);
     steps = [];
     expect(await accept()).toBeUndefined();
     expect(steps).toEqual(["kept", "say 5", "enter aa 1"]);
@@ -157,7 +157,7 @@ describe("new shares", () => {
       throw new NoAnswer();
     };
     expect(await accept()).toBeInstanceOf(NoAnswer);
-    expect([server.present, renewal.isBegun]).toEqual([1, true]);
+    expect([server.epoch, renewal.isBegun]).toEqual([1, true]);
     server.say = async () => Promise.reject(problem("not_found", 404));
     expect(await accept()).toBeUndefined();
     expect(steps.at(-1)).toBe("enter aa 1");
@@ -177,7 +177,7 @@ describe("new shares", () => {
     await begin();
     left.abort(new Cancelled());
     expect(await accept()).toBeInstanceOf(Cancelled);
-    expect(server.present).toBe(0);
+    expect(server.epoch).toBe(0);
   });
 });
 

@@ -6,7 +6,7 @@ import { isCode } from "../api/problem";
 import type { Custody, GroupPublic, Progress, Statement, Vault } from "../vault/types";
 import { Ceremony, type CeremonyServer, isInterruption, type OnRound, ROUNDS } from "./ceremony";
 import { resent } from "./resent";
-import type { Shares } from "./shares";
+import { isSameEpoch, type Shares } from "./shares";
 import type { withStatement } from "./signing";
 
 export type RenewalServer = CeremonyServer & {
@@ -14,8 +14,8 @@ export type RenewalServer = CeremonyServer & {
   reshare(group: string, statement: Statement): Promise<unknown>;
   /** Whether an export of the key is under way whose delay is over. */
   canExport(group: string): Promise<boolean>;
-  /** The epoch of the key's shares. */
-  epoch(group: string): Promise<number>;
+  /** The key's group as it is now. */
+  present(group: string): Promise<GroupPublic>;
 };
 export type RenewalVault = Pick<
   Vault,
@@ -57,7 +57,7 @@ export class Renewal {
   constructor(
     readonly server: RenewalServer,
     readonly vault: RenewalVault,
-    readonly store: Pick<Shares, "keepNext" | "inEpoch">,
+    readonly store: Pick<Shares, "keepNext" | "fitting">,
     /** Signs and sends a statement, under the number that is next. */
     readonly say: typeof withStatement,
   ) {}
@@ -99,7 +99,6 @@ export class Renewal {
   async accept(signal: AbortSignal): Promise<void> {
     const [begun, made] = [this.#begun, this.#made];
     if (!begun || !made) throw new NotRenewed("There are no new shares to accept. Begin again.");
-    const { group, epoch } = made.public;
     try {
       await this.#unlessOver(async () => {
         await this.vault.kept();
@@ -108,9 +107,11 @@ export class Renewal {
       });
     } catch (error) {
       // What became of it the server knows, also when the ceremony itself is forgotten there.
-      if (isInterruption(error) || (await this.server.epoch(group)) !== epoch) throw error;
+      if (isInterruption(error) || !isSameEpoch(await this.server.present(made.public.group), made.public)) {
+        throw error;
+      }
     }
-    await this.store.inEpoch(group, epoch);
+    await this.store.fitting(made.public);
     await this.end();
   }
 

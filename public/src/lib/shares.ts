@@ -2,7 +2,7 @@
  * What this browser keeps of keys in device custody, in IndexedDB: its share of each, as the vault sealed it under the
  * owner key, and what it remembers of the apps that it has signed for. Nothing here opens without the owner key.
  */
-import type { ContributionMemory } from "../vault/types";
+import type { ContributionMemory, GroupPublic } from "../vault/types";
 
 const NAME = "passport.device";
 const VERSION = 1;
@@ -25,18 +25,25 @@ export class NotKept extends Error {
 export type Share = { group: string; shares: string | null; next?: string };
 type Memory = ContributionMemory & { group: string };
 
-/** The epoch of a share as the vault sealed it: what is public of it stands there in the clear. */
-export function epochOf(sealed: string): number {
-  return (JSON.parse(sealed) as { public: { epoch: number } }).public.epoch;
+/** Whether two are one group in one epoch. One that was dealt and came to nothing has the number of the one that did. */
+export function isSameEpoch(one: GroupPublic, other: GroupPublic): boolean {
+  const facts = ({ group, epoch, holders }: GroupPublic): string =>
+    [group, epoch, ...holders.map(({ index, verifying_share }) => `${index} ${verifying_share}`)].join();
+  return facts(one) === facts(other);
+}
+
+/** Whether a share goes with these. What is public of it stands in the clear in what the vault sealed. */
+export function fits(sealed: string, present: GroupPublic): boolean {
+  return isSameEpoch((JSON.parse(sealed) as { public: GroupPublic }).public, present);
 }
 
 /**
- * What is to be kept of a key that the server shows in this epoch. One that was dealt and is not in force yet stays: the
- * holders may still change over to it, and the next one that is dealt takes its place.
+ * What is to be kept of a key that the server shows so. One that was dealt and is not in force yet stays: the holders may
+ * still change over to it, and the next one that is dealt takes its place.
  */
-export function settled(kept: Share, epoch: number): Share {
+export function settled(kept: Share, present: GroupPublic): Share {
   const { group, next } = kept;
-  return next !== undefined && epochOf(next) === epoch ? { group, shares: next } : kept;
+  return next !== undefined && fits(next, present) ? { group, shares: next } : kept;
 }
 
 export class Shares {
@@ -68,13 +75,14 @@ export class Shares {
     return (await this.#read(group))?.shares ?? null;
   }
 
-  /** The share that acts with the others in this epoch; null when this browser has none of it. */
-  async inEpoch(group: string, epoch: number): Promise<string | null> {
+  /** The share that goes with the others as the server shows them; null when this browser has none. */
+  async fitting(present: GroupPublic): Promise<string | null> {
+    const { group } = present;
     if ((await this.#read(group))?.next !== undefined) {
-      await this.#change(group, (kept) => kept && settled(kept, epoch));
+      await this.#change(group, (kept) => kept && settled(kept, present));
     }
     const sealed = await this.of(group);
-    return sealed !== null && epochOf(sealed) === epoch ? sealed : null;
+    return sealed !== null && fits(sealed, present) ? sealed : null;
   }
 
   /** Whether anything is kept of a key, of whatever epoch. */

@@ -267,8 +267,8 @@ export interface Vault {
 
   /**
    * Contributes with this device's share, as it was kept, to what an app asked for. `memory` is to be kept in place of
-   * the one that went in, before `reply` is sent. Fails with `request_misled`, `request_refused`, `share_does_not_open`
-   * or `share_damaged`. Needs to be unlocked.
+   * the one that went in, before `reply` is sent. Fails with `request_misled`, `request_refused`,
+   * `share_of_another_epoch`, `share_does_not_open` or `share_damaged`. Needs to be unlocked.
    */
   contribute(args: {
     shares: string;
