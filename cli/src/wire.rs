@@ -271,6 +271,8 @@ pub(crate) struct KeyDetail {
     pub(crate) sequence: u64,
     /// The group's public facts.
     pub(crate) public: GroupPublic,
+    /// When the present shares were asked for, Unix seconds.
+    pub(crate) shares_since: u64,
 }
 
 /// `POST /keys/{group}/connections`

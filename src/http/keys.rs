@@ -16,7 +16,8 @@ use super::body::JsonBody;
 use super::bunker_id::bunker_id;
 use super::ceremonies;
 use super::dto::{
-    CreateKeyReply, CreateKeyRequest, KeyDetail, KeyList, KeyView, ProvisionRequest, SharePackages, SharesOrigin,
+    CreateKeyReply, CreateKeyRequest, GroupDescription, KeyDetail, KeyList, KeyView, ProvisionRequest, SharePackages,
+    SharesOrigin,
 };
 use super::path::{GroupPath, no_such_key};
 use super::statement;
@@ -127,7 +128,8 @@ pub async fn get(
 ) -> Result<Json<KeyDetail>, Problem> {
     let key = store.key_of(&caller.account, &group).await?.ok_or_else(no_such_key)?;
     let described = BunkerClient::for_group(&env, &group)?.describe().await?;
-    Ok(Json(KeyDetail { key: view(&app, &key)?, sequence: described.sequence, public: described.public }))
+    let GroupDescription { sequence, public, shares_since } = described;
+    Ok(Json(KeyDetail { key: view(&app, &key)?, sequence, public, shares_since }))
 }
 
 /// Writes the row, or finds the one that this request wrote before.

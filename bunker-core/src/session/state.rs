@@ -103,6 +103,8 @@ pub struct HolderState {
     pub(super) decisions: BTreeMap<EventId, Decision>,
     pub(super) export: Option<Export>,
     pub(super) reshare: Option<Reshare>,
+    /// The owner's word for the present epoch, after the first.
+    pub(super) epoch: Option<Event>,
     pub(super) deleted: Option<Event>,
     pub(super) audit: AuditHead,
 }
@@ -121,6 +123,7 @@ impl HolderState {
             decisions: BTreeMap::new(),
             export: None,
             reshare: None,
+            epoch: None,
             deleted: None,
             audit: AuditHead::default(),
         }
@@ -153,7 +156,10 @@ impl HolderState {
             }
             Mutation::Export(export) => self.export = export.as_deref().cloned(),
             Mutation::Reshare(reshare) => self.reshare = reshare.as_deref().cloned(),
-            Mutation::Epoch(epoch) => self.identity.public = epoch.public().clone(),
+            Mutation::Epoch(epoch) => {
+                self.identity.public = epoch.public().clone();
+                self.epoch = Some(epoch.record().statement.clone());
+            }
             Mutation::Deleted(statement) => {
                 self.connections.clear();
                 self.usage.clear();
@@ -181,6 +187,11 @@ impl HolderState {
     /// With whom the bunker acts.
     pub fn custody(&self) -> Custody {
         Custody::of(&self.identity.public)
+    }
+
+    /// When the owner asked for the present shares, Unix seconds.
+    pub fn shares_since_s(&self) -> u64 {
+        self.epoch.as_ref().unwrap_or(&self.identity.statement).created_at
     }
 
     /// The group's key: the npub.

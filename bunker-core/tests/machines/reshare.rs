@@ -150,6 +150,9 @@ fn wait_out_an_export(world: &mut World) {
 fn a_refresh_replaces_all_shares_of_the_same_key() {
     let mut world = World::new();
     let app = world.connected(EVERYTHING);
+    assert_eq!(world.bunker.state.shares_since_s(), world.now_s());
+    world.advance(100);
+    let asked_at_s = world.now_s();
     let cast = asked(&mut world, &[BUNKER, COSIGNER, NEW_KIT]);
     let old = [copy(&world.bunker.share), copy(&world.cosigner.share)];
     let present = [&old[0], &old[1]];
@@ -176,6 +179,7 @@ fn a_refresh_replaces_all_shares_of_the_same_key() {
     for holder in world.holders() {
         assert_eq!(holder.state.identity().public.epoch, 1);
         assert_eq!(holder.state.reshare(), None);
+        assert_eq!(holder.state.shares_since_s(), asked_at_s);
         let entered = Happening::EpochEntered { epoch: 1, ceremony };
         assert!(holder.audit().iter().any(|record| record.entry.happening == entered));
     }

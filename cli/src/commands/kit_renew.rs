@@ -43,7 +43,7 @@ impl Renew {
         let kit = kit::read(&self.kit)?;
         let npub = kit.npub();
         let path = KitPath::choose(&self.kit_dir, &npub, kit.epoch())?;
-        let opened = opened(&kit, &self.key)?;
+        let (opened, _) = opened(&kit, &self.key)?;
         let passphrase = prompt::NEW_KIT_PASSPHRASE.choose(&npub)?;
         let mut rng = platform::rng();
         let stretched = enrolment::stretch(passphrase.expose_secret(), &KdfParams::fresh(&mut rng))?;

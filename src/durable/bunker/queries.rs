@@ -30,7 +30,11 @@ impl Bunker {
     pub(super) async fn describe(&self) -> Result<GroupDescription, Problem> {
         let holder = self.holder().await?;
         let state = holder.state();
-        Ok(GroupDescription { sequence: state.last_statement().seq, public: state.identity().public.clone() })
+        Ok(GroupDescription {
+            sequence: state.last_statement().seq,
+            public: state.identity().public.clone(),
+            shares_since: state.shares_since_s(),
+        })
     }
 
     pub(super) async fn connections(&self) -> Result<ConnectionList, Problem> {

@@ -107,6 +107,8 @@ pub struct KeyDetail {
     /// The group's public facts.
     #[schema(value_type = GroupPublicSchema)]
     pub public: GroupPublic,
+    /// When the present shares were asked for, by the owner's clock: unix seconds.
+    pub shares_since: u64,
 }
 
 /// Worker to Bunker object: make this group. Idempotent by the statement's id.
@@ -145,4 +147,6 @@ pub struct GroupDescription {
     pub sequence: u64,
     /// The group's public facts.
     pub public: GroupPublic,
+    /// When the present shares were asked for, unix seconds.
+    pub shares_since: u64,
 }
