@@ -53,8 +53,9 @@ impl Join {
         let has = shares.sealed(&key.group)?.filter(|kept| kept.public() == &public);
         let has = has.and_then(|kept| kept.indices().next());
         let views = ceremony_list::views(&mut session)?;
-        let is_meant = |it: &&CeremonyView| it.kind == RESHARE && it.group == key.group && it.status == "joining";
-        let view = views.into_iter().rev().find(|it| is_meant(&it)).ok_or_else(nothing)?;
+        let is_meant = |it: &CeremonyView| it.kind == RESHARE && it.group == key.group && it.status == "joining";
+        // The newest: one that was given up waits for nobody any more.
+        let view = views.into_iter().rev().find(is_meant).ok_or_else(nothing)?;
 
         let owner = session.unlock()?.owner;
         let holders = identity::holders(session.server())?;

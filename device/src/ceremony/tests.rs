@@ -159,15 +159,7 @@ fn a_hosted_key_is_made_in_six_round_trips_and_the_device_has_the_recovery_share
     let owner = OwnerKey::fresh(&mut rng);
     let (mut device, request) = Attendance::hosted(&owner, &holders(), &mut rng).unwrap();
     let mut server = Server::start(&request, &mut rng);
-    server.drive(&mut rng);
-    let outcome = loop {
-        let said = device.take(&server.view(device.next()), &mut rng).unwrap();
-        if let Some(outcome) = device.outcome().unwrap() {
-            break outcome;
-        }
-        assert!(!said.is_empty(), "the device waits for nobody");
-        said.iter().for_each(|package| server.post(package, &mut rng));
-    };
+    let outcome = attended(&mut device, &mut server, &mut rng);
     assert_eq!(server.round_trips, 6);
     assert_eq!(server.meeting.end(), Some(End::Verified));
     assert_eq!(outcome.public.threshold, 2);
@@ -183,14 +175,7 @@ fn a_key_for_device_custody_gives_this_device_a_share_to_keep_and_one_for_the_ki
     let owner = OwnerKey::fresh(&mut rng);
     let (mut device, request) = Attendance::with_device(&owner, &holders(), &mut rng).unwrap();
     let mut server = Server::start(&request, &mut rng);
-    server.drive(&mut rng);
-    let outcome = loop {
-        let said = device.take(&server.view(device.next()), &mut rng).unwrap();
-        if let Some(outcome) = device.outcome().unwrap() {
-            break outcome;
-        }
-        said.iter().for_each(|package| server.post(package, &mut rng));
-    };
+    let outcome = attended(&mut device, &mut server, &mut rng);
     assert_eq!(server.round_trips, 11);
     assert_eq!(outcome.shares.iter().map(|it| it.index().get()).collect::<Vec<_>>(), [2, 3]);
     let kept = crate::shares::SealedShares::seal(&outcome, &owner, &mut rng).unwrap();
