@@ -6,6 +6,7 @@ use frost_wasm_core::{
         coordinator::{End, Limits},
         meeting::{Change, Invitation, Invited, Meeting},
     },
+    frost::keygen,
     group::HolderIndex,
 };
 use rand_chacha::ChaCha20Rng;
@@ -398,13 +399,18 @@ fn a_renewal_is_accepted_only_under_the_terms_that_were_wanted() {
     let owner = OwnerKey::fresh(&mut rng);
     let (public, shares, _) = made(&owner, Custody::Hosted, &mut rng);
     let (other, _, _) = made(&owner, Custody::Hosted, &mut rng);
+    // Another key under the same id: whoever has both server holders could deal that.
+    let places: Vec<_> = public.holders.iter().map(|holder| (holder.index, holder.role)).collect();
+    let (swapped, _) = keygen::split(keygen::fresh_secret(&mut rng), public.group, &places, 2, &mut rng).unwrap();
     let renew = || {
         let renewal = Renewal::new(&public, Vec::new(), Custody::Hosted).unwrap();
         Attendance::renew(&owner, &holders(), renewal, &mut self::rng(10)).unwrap()
     };
     let good = Server::start_with(&renew().1, shares, &mut rng).view(0);
-    let changes: [&dyn Fn(&mut Terms); 5] = [
+    let changes: [&dyn Fn(&mut Terms); 7] = [
         &|it| it.purpose = Kind::Reshare { from: other.clone() },
+        &|it| it.purpose = Kind::Reshare { from: swapped.clone() },
+        &|it| it.parties[2].deals = std::mem::take(&mut it.parties[1].deals).and(HolderIndex::new(3).ok()),
         &|it| it.purpose = Kind::Keygen,
         &|it| it.epoch = 2,
         &|it| it.parties[1].deals = None,
