@@ -34,8 +34,9 @@ export class Inbox {
     const { requests } = await call(answer);
     learnTime((await answer).response.headers.get("date"));
     events.counted(key.group, requests.length);
-    const shareHere = requests.some((it) => it.waits_for.includes("device")) && (await shares.has(key.group));
-    this.#merge(key, requests, shareHere);
+    const known = new Set(this.approvals.map((it) => it.request.request));
+    const asksDevice = requests.some((it) => it.waits_for.includes("device") && !known.has(it.request));
+    this.#merge(key, requests, asksDevice && (await hasShare(key.group)));
   }
 
   clearSettled(): void {
@@ -58,4 +59,11 @@ export class Inbox {
       .map((request) => new Approval(key, request, shareHere));
     if (fresh.length > 0) this.approvals = [...this.approvals, ...fresh];
   }
+}
+
+/** Whether this browser has a share that goes with the others: they may have been renewed elsewhere. */
+async function hasShare(group: string): Promise<boolean> {
+  if (!(await shares.has(group))) return false;
+  const key = await call(api.GET("/keys/{group}", { params: { path: { group } } }));
+  return (await shares.fitting(key.public).catch(() => null)) !== null;
 }
