@@ -17,8 +17,9 @@ import { ROOT, WORKER_TARGET, inRoot } from "./paths.mjs";
  * told to fail at named places; it is for tests and never deployed.
  */
 export const FLAVOURS = {
-  product: { outDir: "build", features: [] },
-  "fault-injection": { outDir: "target/worker-fault-injection", features: ["fault-injection"] },
+  product: { outDir: "build", features: [], flags: [] },
+  // Not made small: that takes minutes, and nobody deploys it.
+  "fault-injection": { outDir: "target/worker-fault-injection", features: ["fault-injection"], flags: ["--no-opt"] },
 };
 
 /** What a build reads, besides the files that the compiler names itself. */
@@ -38,7 +39,7 @@ const INPUTS = ["Cargo.toml", "Cargo.lock", "rust-toolchain.toml", "package-lock
  * @returns {Promise<Built>}
  */
 export async function buildWorker(kit, flavour = "product") {
-  const { outDir, features } = FLAVOURS[flavour];
+  const { outDir, features, flags } = FLAVOURS[flavour];
   const stamp = stampFile(flavour);
   const last = existsSync(stamp) ? JSON.parse(readFileSync(stamp, "utf8")) : null;
   if (last && existsSync(inRoot(outDir, "index_bg.wasm"))) {
@@ -48,7 +49,7 @@ export async function buildWorker(kit, flavour = "product") {
   }
   // Taken before the build: a file changed during it makes the next build run again.
   const before = inputs(last?.sources ?? []);
-  const args = ["--release", "--out-dir", outDir, "."];
+  const args = ["--release", ...flags, "--out-dir", outDir, "."];
   if (features.length) args.push("--features", features.join(","));
   await step(`Building the Worker, ${flavour} flavour (about 2 minutes the first time)`, () =>
     run(kit.tools.workerBuild, args, { cwd: ROOT, env: buildEnv(kit) }),
