@@ -115,7 +115,7 @@ impl Table {
             .map(|it| json!({"number": it.number, "role": "device", "owner": it.signing, "joined": true}))
             .collect();
         json!({
-            "operation_id": invitation.ceremony, "group": invitation.group, "threshold": invitation.threshold,
+            "operation_id": invitation.ceremony, "kind": "keygen", "group": invitation.group, "threshold": invitation.threshold,
             "status": if self.meeting.end() == Some(End::Verified) { "verified" } else { "running" },
             "round": transcript.round(), "waits_for": self.meeting.waits_for(), "due_at": 1,
             "participants": participants, "terms": **transcript.terms(),
