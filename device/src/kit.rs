@@ -149,17 +149,23 @@ impl OpenedKit {
         Ok(())
     }
 
-    /// Refuses a kit from before the shares were renewed: its share fits no other any more.
+    /// Refuses a kit from before the shares were renewed, or of a renewal that came to nothing: its share fits no other.
     pub fn check_epoch(&self, present: &GroupPublic) -> Result<(), Failure> {
-        if **self.share.group() == *present {
+        let group = self.share.group();
+        if **group == *present {
             return Ok(());
         }
-        let text = format!(
-            "This kit is of epoch {}, from before the shares were renewed; they are of epoch {} now. Use the kit that was \
-             made then, and destroy this one.",
-            self.share.group().epoch,
-            present.epoch
-        );
+        let text = match group.epoch < present.epoch {
+            true => format!(
+                "This kit is of epoch {}, from before the shares were renewed; they are of epoch {} now. Use the kit that \
+                 was made then, and destroy this one.",
+                group.epoch, present.epoch
+            ),
+            false => {
+                "This kit is of a renewal that did not take place. Use the one from before it, and destroy this one."
+                    .to_owned()
+            }
+        };
         Err(Failure::new("kit_of_another_epoch", text))
     }
 
@@ -198,7 +204,11 @@ mod tests {
         assert_eq!(opened.check(&other, &group).unwrap_err().code(), "kit_of_another_account");
         opened.check_epoch(&key.public).unwrap();
         let next = GroupPublic { epoch: 1, ..key.public.clone() };
-        assert_eq!(opened.check_epoch(&next).unwrap_err().code(), "kit_of_another_epoch");
+        let outdated = opened.check_epoch(&next).unwrap_err();
+        assert_eq!(outdated.code(), "kit_of_another_epoch");
+        assert!(outdated.to_string().contains("epoch 1 now"), "{outdated}");
+        let other = GroupPublic { threshold: 3, ..key.public.clone() };
+        assert!(opened.check_epoch(&other).unwrap_err().to_string().contains("did not take place"));
         assert_eq!(file_name(&key.npub(), 2), format!("{}.epoch-2.kit.json", &key.npub()[..16]));
         let elsewhere = opened.check(&owner.public_key(), &GroupId::from_bytes([1; 16]));
         assert_eq!(elsewhere.unwrap_err().code(), "kit_of_another_identity");
