@@ -29,7 +29,7 @@ use worker::{
 use super::{
     problems::{RESHARE_NOT_ASKED, failed},
     rows::Log,
-    rpc::{self, CeremonyAsked, CeremonyRoute, CeremonyStart, PartyCall},
+    rpc::{self, CeremonyAsked, CeremonyRoute, CeremonyStart, GivenUp, PartyCall},
     sockets::{self, Purpose},
 };
 use crate::{
@@ -87,6 +87,7 @@ impl DurableObject for Ceremony {
         rpc::answer(match CeremonyRoute::of(&request.path()) {
             Some(CeremonyRoute::Start) => self.start(&mut request).await,
             Some(CeremonyRoute::Ask) => self.asked(&mut request).await,
+            Some(CeremonyRoute::GiveUp) => return rpc::answer(self.given_up(&mut request).await),
             None => Err(Problem::not_found("A ceremony has no such route.")),
         })
     }
@@ -137,6 +138,20 @@ impl Ceremony {
         self.drive().await;
         self.schedule().await?;
         self.view(&by, after)
+    }
+
+    /// A server-side holder of its own is asked by the owner to take part in another one. Whether this one had come to its
+    /// end is decided here and nowhere else.
+    async fn given_up(&self, request: &mut Request) -> Result<GivenUp, Problem> {
+        let number: u16 = rpc::body(request).await?;
+        self.load()?;
+        let changes = self.with(|live| live.meeting.cancel(number, platform::now_ms()).unwrap_or_default())?;
+        self.commit(&changes)?;
+        self.schedule().await?;
+        self.with(|live| {
+            let is_verified = live.meeting.end() == Some(End::Verified);
+            GivenUp { is_verified, packages: live.said.clone() }
+        })
     }
 
     /// The clock: a round is over, a holder is asked again, or the result was there long enough.

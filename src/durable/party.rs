@@ -28,7 +28,7 @@ use super::{
     holder::{Holder, Slot, config, group_exists},
     problems::{damaged, sealing},
     rows::Log,
-    rpc::{PartyCall, PartyReply},
+    rpc::{CeremonyClient, PartyCall, PartyReply},
 };
 use crate::{
     config::Config,
@@ -133,11 +133,12 @@ impl PartySlot {
             Some(party) if party.is_of(terms) => party,
             None if is_entered => return Ok(None), // told again
             other => {
-                let word = holder.state().may_reshare(terms, platform::now_ms())?.statement().clone();
-                if other.is_some() {
-                    // The owner asked for another one since: that one came to nothing.
-                    self.wipe(place.object)?;
+                holder.state().may_reshare(terms, platform::now_ms())?;
+                if let Some(other) = other {
+                    self.leave(place, slot, holder, &other).await?;
                 }
+                // Asked again: that one may have come to its end.
+                let word = holder.state().may_reshare(terms, platform::now_ms())?.statement().clone();
                 self.begin(place, terms, call.number, Some(word)).await?
             }
         };
@@ -148,6 +149,22 @@ impl PartySlot {
         // Asked each time: the owner may have taken the word back, or the export that it needs.
         holder.state().may_reshare(terms, platform::now_ms())?;
         party.answer(Some(&holder.share()))
+    }
+
+    /// The owner asked for another ceremony since. Others may have accepted what came out of this one, and act on it: its
+    /// coordinator decides, once for all, whether it ends or has ended with new shares.
+    async fn leave(&self, place: Place<'_>, slot: &Slot, holder: &Holder, party: &Party) -> Result<(), Problem> {
+        let terms = party.transcript.borrow().terms().clone();
+        let ended = CeremonyClient::of(place.env, &terms.ceremony)?.give_up(party.number).await?;
+        let is_still_there = self.get(place).await?.is_some_and(|it| it.is_of(&terms));
+        match ended.filter(|ended| ended.is_verified) {
+            _ if !is_still_there => Ok(()), // another call was faster
+            Some(ended) => {
+                party.take(&ended.packages)?;
+                self.change_over(place, slot, holder, party).await
+            }
+            None => self.wipe(place.object),
+        }
     }
 
     /// Every holder has accepted: this one goes on with its new share, or has none any more.

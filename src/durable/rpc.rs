@@ -294,20 +294,32 @@ pub(super) enum CeremonyRoute {
     Start,
     /// Everything that a participant may want.
     Ask,
+    /// A server-side holder takes part no more: the owner has asked for another one.
+    GiveUp,
 }
 
 impl CeremonyRoute {
     /// Finds the route of a call that arrived.
     pub(super) fn of(path: &str) -> Option<Self> {
-        [Self::Start, Self::Ask].into_iter().find(|route| route.path() == path)
+        [Self::Start, Self::Ask, Self::GiveUp].into_iter().find(|route| route.path() == path)
     }
 
     fn path(self) -> &'static str {
         match self {
             Self::Start => "/start",
             Self::Ask => "/ask",
+            Self::GiveUp => "/give-up",
         }
     }
+}
+
+/// How a ceremony ended that a holder gave up, if it had not ended before.
+#[derive(Debug, Serialize, serde::Deserialize)]
+pub(super) struct GivenUp {
+    /// Whether every holder had accepted: then it can't be given up.
+    pub(super) is_verified: bool,
+    /// All that was said.
+    pub(super) packages: Vec<Package>,
 }
 
 /// Begins a ceremony.
@@ -403,6 +415,15 @@ impl CeremonyClient {
         self.ask_at(CeremonyRoute::Ask, asked).await
     }
 
+    /// Ends it on behalf of the server-side holder with this number, unless it has ended; `None` if it is gone.
+    pub(super) async fn give_up(&self, number: u16) -> Result<Option<GivenUp>, Problem> {
+        match self.ask_at(CeremonyRoute::GiveUp, &number).await {
+            Ok(given_up) => Ok(Some(given_up)),
+            Err(problem) if problem.status() == http::StatusCode::NOT_FOUND => Ok(None),
+            Err(problem) => Err(problem),
+        }
+    }
+
     /// Opens a socket for a participant.
     ///
     /// # Errors
@@ -411,7 +432,7 @@ impl CeremonyClient {
         open_events(&self.0).await
     }
 
-    async fn ask_at<B: Serialize>(&self, route: CeremonyRoute, body: &B) -> Result<CeremonyView, Problem> {
+    async fn ask_at<B: Serialize, R: DeserializeOwned>(&self, route: CeremonyRoute, body: &B) -> Result<R, Problem> {
         let body = serde_json::to_string(body).map_err(|error| Problem::internal(error.to_string()))?;
         post_to(&self.0, route.path(), &body).await
     }

@@ -1,7 +1,10 @@
 /** The Worker with failures arranged at named places: what it promises then. Runs the `fault-injection` flavour. */
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
 import { verifyEvent } from "nostr-tools";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import { makeAccount } from "../support/account.mjs";
+import { ask } from "../support/api.mjs";
 import { Home } from "../support/cli-home.mjs";
 import { Device } from "../support/device.mjs";
 import { GoBetween } from "../support/go-between.mjs";
@@ -145,6 +148,19 @@ test("a holder that can't store its new share is asked again, and what the app a
   expect(reply.error).toBeUndefined();
   expect(verifyEvent(JSON.parse(reply.result))).toBe(true);
   expect(JSON.parse((await other.ask("sign_event", [template()])).reply.result).pubkey).toBe(key.pubkey);
+
+  // The owner begins another one while one holder has not heard how the first ended. Whatever comes of that, the two end
+  // in one epoch, and no share is dropped that the other holder acts with.
+  asked = null;
+  expect((await home.passport("key", "refresh")).epoch).toBe(2);
+  const elsewhere = join(home.folder, "kits");
+  mkdirSync(elsewhere);
+  const { code, stderr } = await home.run(["key", "refresh", "--kit-dir", elsewhere, "--json"]);
+  expect([0, 1], stderr).toContain(code);
+  await asked;
+  await expect.poll(async () => (await other.ask("sign_event", [template()])).reply.error, { timeout: 30_000 }).toBeUndefined();
+  const { body } = await ask(server, "GET", `/keys/${key.group}`, { token: home.token });
+  expect(body.public.epoch).toBe(code === 0 ? 3 : 2);
   await other.close();
   await between.close();
 });
