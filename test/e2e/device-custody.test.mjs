@@ -190,7 +190,7 @@ describe("what an app asks for", () => {
     await waitingOf(1);
     const refused = await other.run(["approve"]);
     expect([refused.code, refused.stdout]).toEqual([1, ""]);
-    expect(refused.stderr).toMatch(/no share.*device that made the key.*\[share_not_here\]/s);
+    expect(refused.stderr).toMatch(/no share.*device that has one.*key refresh.*\[share_not_here\]/s);
     const watched = await other.run(["watch", "--auto", "--once"]);
     expect([watched.code, watched.stdout]).toEqual([0, ""]);
     expect(watched.stderr).toContain("[share_not_here]");
