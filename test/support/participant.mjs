@@ -112,7 +112,8 @@ export class Participant {
   /** Creates the identity that came out. */
   async create() {
     const made = this.vault.call("finish_keygen", nowS());
-    const { statement, ceremony, group, shares } = made;
+    const { statement, ceremony, shares } = made;
+    const { group } = made.public;
     const created = await this.ask("POST", "/keys", { json: { statement, ceremony, label: "A key made by several" } });
     return { made, created, group, shares, ceremony };
   }
