@@ -107,13 +107,13 @@ impl HolderState {
         }
         let happening = Happening::EpochEntered { epoch: epoch.public().epoch, ceremony: terms.ceremony };
         let entry = Entry { happening, connection: None, request: None, method: None, kind: None, peer: None };
-        let mutations = vec![
-            Mutation::Epoch(Box::new(epoch)),
-            Mutation::Reshare(None),
-            // Shares of the epoch that was asked for are gone.
-            Mutation::Export(None),
-            self.audit_entry(now_ms, entry),
-        ];
+        // Shares of the epoch that an export asked for are gone.
+        let mut mutations = vec![Mutation::Epoch(Box::new(epoch)), Mutation::Export(None)];
+        // A newer word stands, so that the ceremony that it is about is refused for its epoch and not waited for.
+        if self.reshare.as_ref() == Some(reshare) {
+            mutations.push(Mutation::Reshare(None));
+        }
+        mutations.push(self.audit_entry(now_ms, entry));
         Ok(Step { mutations, effect: Entered::Seated })
     }
 

@@ -385,6 +385,8 @@ fn attack_4_a_ceremony_that_is_unfinished_or_of_another_epoch_ends_none() {
     world.bunker.commit(&step.mutations).unwrap();
     let again = ReshareRefused::OtherEpoch { from: 0, present: 1 };
     assert_eq!(world.bunker.state.enter_epoch(&word, &full, now_ms).unwrap_err(), again);
+    // What the owner asked for since is refused for its epoch, and not waited for.
+    assert_eq!(self::word(&world.bunker.state, &other, now_ms).unwrap_err(), again);
     world.say(&cast.verb()).unwrap();
     assert_eq!(self::word(&world.bunker.state, &cast, now_ms).unwrap_err(), again);
 }
