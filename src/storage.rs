@@ -14,7 +14,7 @@ pub mod passkeys;
 use thiserror::Error;
 
 pub use accounts::{AccountRecord, AccountStore, Credentials, Deleted, Inserted, Replacing};
-pub use d1::{D1Store, Named};
+pub use d1::{D1Store, Named, SharedKey};
 pub use keys::{Claim, KeyRecord, KeyStatus, KeyStore};
 pub use passkeys::{ChallengeRecord, PasskeyInserted, PasskeyRecord, PasskeyStore};
 

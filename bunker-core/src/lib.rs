@@ -25,6 +25,7 @@ pub mod grant;
 pub mod joint;
 pub mod keys;
 pub mod limits;
+pub mod members;
 pub mod nip04;
 pub mod nip19;
 pub mod nip44;

@@ -17,6 +17,7 @@ use crate::{
     event::{Event, EventError, Template},
     grant::{ConnectionId, Grant, Terms},
     keys::{EventId, PublicKey},
+    members::{Members, MembersError},
     policy::PolicyError,
 };
 
@@ -29,7 +30,12 @@ pub const STATEMENT_VERSION: u64 = 1;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verb {
     /// These holders hold the shares of this key.
-    CreateGroup(GroupPublic),
+    CreateGroup {
+        /// The key and its holders.
+        public: GroupPublic,
+        /// Whose the devices among them are that are not the owner's.
+        members: Members,
+    },
     /// This connection may do these things.
     Grant(Grant),
     /// From now on these terms hold for this connection.
@@ -83,7 +89,7 @@ impl Verb {
     /// The verb's name in the content and in the audit.
     pub fn name(&self) -> &'static str {
         match self {
-            Self::CreateGroup(_) => "create_group",
+            Self::CreateGroup { .. } => "create_group",
             Self::Grant(_) => "grant",
             Self::Edit { .. } => "edit",
             Self::Pause { .. } => "pause",
@@ -108,7 +114,7 @@ impl Verb {
             | Self::Revoke { connection }
             | Self::Approve(Approval { connection, .. })
             | Self::Deny { connection, .. } => Some(connection),
-            Self::CreateGroup(_)
+            Self::CreateGroup { .. }
             | Self::Export { .. }
             | Self::CancelExport
             | Self::Reshare { .. }
@@ -147,6 +153,9 @@ pub enum StatementError {
     /// The group's public facts contradict themselves.
     #[error("the statement's group is wrong: {0}")]
     Group(#[from] GroupError),
+    /// The people who share the key can't be these.
+    #[error("the statement's members are wrong: {0}")]
+    Members(#[from] MembersError),
     /// The policy can't be accepted.
     #[error("the statement's policy is wrong: {0}")]
     Policy(#[from] PolicyError),

@@ -17,7 +17,7 @@ use bunker_core::{
     statement::{Statement, Verb},
 };
 use frost_wasm_core::group::HolderRole;
-use std::rc::Rc;
+use std::{cell::Cell, rc::Rc};
 use worker::{
     DurableObject, Env, Method, Request, Response, State, WebSocket, WebSocketIncomingMessage, durable_object,
 };
@@ -35,6 +35,7 @@ use crate::{
         StatementDelivery, StatementReply,
     },
     problem::Problem,
+    storage::D1Store,
     telemetry,
 };
 
@@ -47,6 +48,8 @@ pub struct Bunker {
     party: PartySlot,
     in_flight: requests::InFlight,
     offers: devices::Offers,
+    /// The epoch whose people are known to be listed.
+    listed: Cell<Option<u32>>,
 }
 
 // A panic leaves the cells of the slot as they were between two steps.
@@ -61,6 +64,7 @@ impl DurableObject for Bunker {
             party: PartySlot::default(),
             in_flight: requests::InFlight::default(),
             offers: devices::Offers::default(),
+            listed: Cell::default(),
         }
     }
 
@@ -143,6 +147,7 @@ impl Bunker {
             let delivery = ShareDelivery { statement: statement.event().clone(), share: cosigners };
             cosigner.provision(&delivery).await?;
         }
+        self.list_members(&holder).await?;
         let sequence = holder.state().last_statement().seq;
         Ok(ProvisionReply { sequence })
     }
@@ -150,7 +155,30 @@ impl Bunker {
     /// Goes on with the ceremony that makes this group's shares.
     async fn take_part(&self, request: &mut Request) -> Result<PartyReply, Problem> {
         let call = rpc::body(request).await?;
-        self.party.take_part(&self.state, &self.env, HolderRole::Bunker, &self.slot, call).await
+        let reply = self.party.take_part(&self.state, &self.env, HolderRole::Bunker, &self.slot, call).await?;
+        if reply.package.is_none()
+            && let Some(holder) = self.slot.get(&self.state, &self.env, HolderRole::Bunker).await?
+        {
+            // New shares may be other people's. When this fails, the ceremony asks again.
+            self.list_members(&holder).await?;
+        }
+        Ok(reply)
+    }
+
+    /// Has the people who hold shares beside the owner listed, so that they find the key.
+    async fn list_members(&self, holder: &Holder) -> Result<(), Problem> {
+        let (group, epoch, people) = {
+            let state = holder.state();
+            let identity = state.identity();
+            let people: Vec<_> = identity.members.list().iter().map(|member| member.person).collect();
+            (identity.public.group, identity.public.epoch, people)
+        };
+        let is_news = !people.is_empty() && self.listed.get() != Some(epoch);
+        if is_news {
+            D1Store::open(&self.env)?.set_members(&group, &people).await?;
+            self.listed.set(Some(epoch));
+        }
+        Ok(())
     }
 
     /// Has every server-side holder apply an owner statement, and takes up what waited for it.
@@ -158,7 +186,7 @@ impl Bunker {
         let StatementDelivery { statement, transport } = rpc::body(request).await?;
         let statement = Statement::verify(statement)?;
         let fits = match statement.verb() {
-            Verb::CreateGroup(_) => false,
+            Verb::CreateGroup { .. } => false,
             Verb::DeleteGroup => return self.delete(&statement).await.map(|()| None),
             Verb::Grant(_) => transport.is_some(),
             _ => transport.is_none(),

@@ -374,6 +374,10 @@ impl Live {
             },
             status,
             group: invitation.group,
+            present: match &invitation.purpose {
+                Kind::Keygen => None,
+                Kind::Reshare { from } => Some(from.clone()),
+            },
             threshold: invitation.threshold,
             round: transcript.map_or(0, Transcript::round),
             waits_for: self.meeting.waits_for(),

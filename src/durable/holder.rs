@@ -15,13 +15,13 @@ use bunker_core::{
     event::Event,
     grant::ConnectionId,
     keys::{PublicKey, TransportSecret},
+    members::Members,
     nip44::ConversationKey,
     session::{HolderState, Mutation, Rules, Step},
     statement::{Statement, Verb},
 };
 use frost_wasm_core::{
     group::{GroupPublic, HolderIndex, HolderRole},
-    point::XOnlyKey,
     provision::{self, EXPORT_PURPOSE, ReceivingKey, SHARE_PURPOSE, TRANSPORT_PURPOSE},
     sealed::{Dek, Label, SealedBytes, SealedShare},
     share::KeyShare,
@@ -118,13 +118,13 @@ impl Slot {
         let holder = match existing {
             Some(holder) => holder,
             None => {
-                let public = made_by(statement)?;
+                let made_of = made_by(statement)?;
+                let public = made_of.0;
                 let index = index_of(public, role)?;
                 let share = match origin {
                     ShareOrigin::Package(package) => opened(&*config(env)?, role, statement, index, package)?,
                     ShareOrigin::Ceremony(ceremony) => {
-                        let owner = XOnlyKey::from_bytes(*statement.owner().as_bytes());
-                        party.share(object, env, role, ceremony, &owner, public).await?
+                        party.share(object, env, role, ceremony, statement.owner(), made_of).await?
                     }
                 };
                 let made = Holder::make(object, env, role, statement, share).await?;
@@ -391,9 +391,9 @@ pub(super) fn group_exists() -> Problem {
     Problem::new(409, "group_exists", "A group with this id exists. Make a new id.")
 }
 
-fn made_by(statement: &Statement) -> Result<&GroupPublic, Problem> {
+fn made_by(statement: &Statement) -> Result<(&GroupPublic, &Members), Problem> {
     match statement.verb() {
-        Verb::CreateGroup(public) => Ok(public),
+        Verb::CreateGroup { public, members } => Ok((public, members)),
         _ => Err(Problem::invalid("statement_invalid", "A group is made by a create_group statement.")),
     }
 }
@@ -410,7 +410,7 @@ fn opened(
     aad.extend(index.get().to_be_bytes());
     let secret = receiving_key(config, role)?.open(SHARE_PURPOSE, &aad, package).map_err(bad_package)?;
     let secret = secret.into_fixed().ok_or_else(|| bad_package("a share has 32 bytes"))?;
-    KeyShare::new(made_by(statement)?, index, secret).map_err(|error| {
+    KeyShare::new(made_by(statement)?.0, index, secret).map_err(|error| {
         Problem::invalid("share_invalid", format!("The {role}'s share does not fit the statement: {error}"))
     })
 }
@@ -420,14 +420,16 @@ fn receiving_key(config: &Config, role: HolderRole) -> Result<ReceivingKey, Prob
     ReceivingKey::from_secret(secret).map_err(|error| Problem::internal(error.to_string()))
 }
 
-/// The one holder of a hosted group that has this role.
-pub(super) fn index_of(public: &GroupPublic, role: HolderRole) -> Result<HolderIndex, Problem> {
+/// The one holder of a group that has this role. The bunker acts with one cosigner, or with as many devices as it takes.
+fn index_of(public: &GroupPublic, role: HolderRole) -> Result<HolderIndex, Problem> {
+    let is_hosted = public.holders.iter().any(|holder| holder.role == HolderRole::Cosigner);
     let mut holders = public.holders.iter().filter(|holder| holder.role == role);
-    match (holders.next(), holders.next(), public.threshold) {
-        (Some(holder), None, HOSTED_THRESHOLD) => Ok(holder.index),
+    match (holders.next(), holders.next()) {
+        (Some(holder), None) if !is_hosted || public.threshold == HOSTED_THRESHOLD => Ok(holder.index),
         _ => Err(Problem::invalid(
             "custody_unsupported",
-            "This server holds 2-of-n groups with one bunker and one cosigner share. Split the key that way.",
+            "This server has one share of a group for its bunker, and acts with one cosigner, 2-of-n, or with devices. \
+             Share the key that way.",
         )),
     }
 }

@@ -10,13 +10,14 @@ use std::{cell::RefCell, rc::Rc};
 
 use bunker_core::{
     event::Event,
+    keys::PublicKey,
+    members::Members,
     reshare::Reshare,
     session::{Entered, Mutation, Step as Decided},
 };
 use frost_wasm_core::{
     ceremony::{CeremonyId, Memory, Package, Participant, PartyKeys, Step, Terms, Transcript, ValidTerms},
     group::{GroupPublic, HolderRole},
-    point::XOnlyKey,
     sealed::{Dek, Label, SealedBytes},
     secret::Secret32,
     share::KeyShare,
@@ -201,8 +202,8 @@ impl PartySlot {
         env: &Env,
         role: HolderRole,
         ceremony: &CeremonyId,
-        owner: &XOnlyKey,
-        public: &GroupPublic,
+        owner: &PublicKey,
+        (public, members): (&GroupPublic, &Members),
     ) -> Result<KeyShare, Problem> {
         let unfinished = || {
             let detail = "This holder has no finished ceremony of that id. Take part until it is verified.";
@@ -213,8 +214,13 @@ impl PartySlot {
         if transcript.terms().ceremony != *ceremony || transcript.step() != Step::Verified {
             return Err(unfinished());
         }
-        if !transcript.terms().parties.iter().any(|it| it.signing == *owner) {
-            return Err(unacceptable("its owner did not take part"));
+        let terms = transcript.terms();
+        let first = terms.parties.iter().find(|it| terms.holder_of(it).is_some_and(|seat| !seat.role.is_on_server()));
+        if first.is_none_or(|first| first.signing.as_bytes() != owner.as_bytes()) {
+            return Err(unacceptable("its owner is not the first person who took part"));
+        }
+        if Members::of_terms(terms, owner) != *members {
+            return Err(unacceptable("other people took part than the statement says"));
         }
         if transcript.group().is_none_or(|group| **group != *public) {
             return Err(unacceptable("another group came out of it"));

@@ -41,9 +41,10 @@ impl From<ReshareRefused> for Problem {
             ReshareRefused::OtherEpoch { .. } => Self::new(409, "other_epoch", detail),
             ReshareRefused::NeedsExport => Self::new(409, "export_needed", detail),
             ReshareRefused::NotVerified => Self::new(409, "ceremony_unfinished", detail),
-            ReshareRefused::OtherPlace(_) | ReshareRefused::NotTheOwner(_) | ReshareRefused::Custody => {
-                Self::invalid("ceremony_invalid", detail)
-            }
+            ReshareRefused::OtherPlace(_)
+            | ReshareRefused::OtherPerson(_)
+            | ReshareRefused::Custody
+            | ReshareRefused::Members(_) => Self::invalid("ceremony_invalid", detail),
         }
     }
 }
@@ -82,7 +83,7 @@ impl From<StatementRefused> for Problem {
             It::NotNewer { .. } => (409, "statement_not_newer"),
             It::KeyOfTheGroup => (422, "statement_invalid"),
             It::WrongMoment => (409, "group_exists"),
-            It::NotAHolder => (422, "statement_invalid"),
+            It::NotAHolder | It::Members(_) => (422, "statement_invalid"),
             It::ConnectionExists => (409, "connection_exists"),
             It::NoSuchConnection => (404, "not_found"),
             It::TooManyConnections => (409, "too_many_connections"),

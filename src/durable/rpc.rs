@@ -15,8 +15,9 @@ use worker::{Env, Headers, Method, Request, RequestInit, Response, Stub};
 
 use crate::{
     http::dto::{
-        ActivityPage, CeremonyView, ConnectionList, DeviceContribution, ExportView, GroupDescription, OfferReply,
-        ProvisionReply, ProvisionRequest, ReleaseReply, RequestList, SeatKey, StatementDelivery, StatementReply,
+        ActivityPage, CeremonyView, ConnectionList, ContributionStatus, DeviceContribution, ExportView,
+        GroupDescription, OfferReply, OfferRequest, ProvisionReply, ProvisionRequest, ReleaseReply, RequestList,
+        SeatKey, StatementDelivery, StatementReply,
     },
     problem::Problem,
 };
@@ -208,15 +209,15 @@ impl BunkerClient {
     ///
     /// # Errors
     /// Why not.
-    pub async fn offer(&self, request: EventId) -> Result<OfferReply, Problem> {
-        call(&self.0, Route::Offer, &request).await
+    pub async fn offer(&self, request: &OfferRequest) -> Result<OfferReply, Problem> {
+        call(&self.0, Route::Offer, request).await
     }
 
-    /// Answers a waiting request with a device's contribution.
+    /// Takes a device's contribution to a waiting request, and answers the request when it was the last that it took.
     ///
     /// # Errors
     /// Why not.
-    pub async fn accept(&self, contribution: &DeviceContribution) -> Result<(), Problem> {
+    pub async fn accept(&self, contribution: &DeviceContribution) -> Result<ContributionStatus, Problem> {
         call(&self.0, Route::Accept, contribution).await
     }
 

@@ -36,6 +36,8 @@ impl Purpose {
     }
 }
 
+/// Hint that what waits is to be looked at again.
+pub(super) const REQUESTS: &str = r#"{"type":"requests"}"#;
 /// How long a page's socket lives, in seconds: as long as the access token that opened it, at most.
 const EVENTS_LIFETIME_S: u64 = crate::auth::access_token::ACCESS_TOKEN_LIFETIME_S;
 /// Close code of a socket whose time is over: come again with a fresh token.
@@ -85,7 +87,7 @@ fn hints(mutations: &[Mutation]) -> Vec<String> {
     let any = |is: fn(&Mutation) -> bool| mutations.iter().any(is);
     let mut hints = Vec::new();
     if any(|it| matches!(it, Mutation::Pending(..) | Mutation::Settled(_) | Mutation::Decision(..))) {
-        hints.push(r#"{"type":"requests"}"#.to_owned());
+        hints.push(REQUESTS.to_owned());
     }
     if any(|it| matches!(it, Mutation::Connection(_))) {
         hints.push(r#"{"type":"connections"}"#.to_owned());

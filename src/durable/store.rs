@@ -309,10 +309,10 @@ fn identity(row: IdentityRow) -> Result<Identity, String> {
     let statement = Statement::verify(row.statement).map_err(|error| error.to_string())?;
     let (owner, event) = (*statement.owner(), statement.event().clone());
     match statement.into_verb() {
-        Verb::CreateGroup(public) if public.holder(row.holder).is_some() => {
-            Ok(Identity { statement: event, owner, public, holder: row.holder })
+        Verb::CreateGroup { public, members } if public.holder(row.holder).is_some() => {
+            Ok(Identity { statement: event, owner, members, public, holder: row.holder })
         }
-        Verb::CreateGroup(_) => Err("the group does not list this holder".into()),
+        Verb::CreateGroup { .. } => Err("the group does not list this holder".into()),
         _ => Err("another statement than create_group".into()),
     }
 }

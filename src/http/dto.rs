@@ -31,7 +31,7 @@ pub use connections::{
 pub use export::{ExportState, ExportView, OwnerStatement, ReleaseReply, ReleaseRequest, ReleasedPackages};
 pub use keys::{
     CreateKeyReply, CreateKeyRequest, GroupDescription, HolderEntry, HolderList, KeyDetail, KeyList, KeyView,
-    ProvisionReply, ProvisionRequest, SharePackages, SharesOrigin,
+    ProvisionReply, ProvisionRequest, SharePackages, SharedKeyView, SharesOrigin,
 };
 pub use passkeys::{
     AssertionJson, AssertionResponseJson, AttestationJson, Base64Url, CreatePasskeyReply, CreatePasskeyRequest,
@@ -39,12 +39,12 @@ pub use passkeys::{
     PasskeyTokenRequest, PasskeyView, PrfResultsJson, RegistrationJson,
 };
 pub use requests::{
-    Awaited, ContributeReply, ContributeRequest, DecideReply, DecideRequest, DecisionStatus, DeviceContribution,
-    OfferReply, RequestList, RequestView, TemplateView,
+    Awaited, ContributeReply, ContributeRequest, ContributionStatus, DecideReply, DecideRequest, DecisionStatus,
+    DeviceContribution, OfferQuery, OfferReply, OfferRequest, RequestList, RequestView, Signers, TemplateView,
 };
 pub use schema::{
-    AuditHeadSchema, AuditRecordSchema, GroupPublicSchema, HolderPublicSchema, KdfParamsSchema, PolicyRuleSchema,
-    PolicySchema, SignedEventSchema,
+    AuditHeadSchema, AuditRecordSchema, GroupPublicSchema, HolderPublicSchema, KdfParamsSchema, MemberSchema,
+    PolicyRuleSchema, PolicySchema, SignedEventSchema,
 };
 pub use sessions::{
     ReauthenticateByPasskey, ReauthenticateByPassword, ReauthenticateRequest, SessionList, SessionView, SignInReply,

@@ -8,7 +8,7 @@ use axum::extract::{Request, State};
 use axum::response::Response;
 use http::{HeaderMap, HeaderValue, header};
 
-use super::connections::owned;
+use super::keys::reachable;
 use super::path::GroupPath;
 use crate::auth::Caller;
 use crate::durable::rpc::BunkerClient;
@@ -49,7 +49,7 @@ pub async fn events(
     request: Request,
 ) -> Result<Response, Problem> {
     let caller = caller_of(&store, &app, &request).await?;
-    owned(&store, &caller, &group).await?;
+    reachable(&store, &caller, &group).await?;
     open_socket(&request, || async { BunkerClient::for_group(&env, &group)?.events().await }).await
 }
 

@@ -9,7 +9,7 @@ use axum::extract::State;
 use bunker_core::nip19::encode_npub;
 use bunker_core::statement::{Statement, Verb};
 use frost_wasm_core::ceremony::CeremonyId;
-use frost_wasm_core::group::{GroupPublic, HolderRole};
+use frost_wasm_core::group::{GroupId, GroupPublic, HolderRole};
 use http::StatusCode;
 
 use super::body::JsonBody;
@@ -17,7 +17,7 @@ use super::bunker_id::bunker_id;
 use super::ceremonies;
 use super::dto::{
     CreateKeyReply, CreateKeyRequest, GroupDescription, KeyDetail, KeyList, KeyView, ProvisionRequest, SharePackages,
-    SharesOrigin,
+    SharedKeyView, SharesOrigin,
 };
 use super::path::{GroupPath, no_such_key};
 use super::statement;
@@ -27,7 +27,7 @@ use crate::durable::rpc::{BunkerClient, CeremonyAsked, CeremonyClient};
 use crate::platform::now_ms;
 use crate::problem::{Problem, ProblemBody};
 use crate::router::{App, Bindings, Database};
-use crate::storage::{Claim, D1Store, KeyRecord, KeyStatus, KeyStore};
+use crate::storage::{Claim, D1Store, KeyRecord, KeyStatus, KeyStore, SharedKey};
 
 /// Most keys of one account, unfinished ones included.
 const KEYS_MAX: u32 = 64;
@@ -94,7 +94,7 @@ pub async fn create(
     Ok((StatusCode::CREATED, Json(reply)))
 }
 
-/// Lists the account's keys.
+/// Lists the account's keys, and those of others of which it holds a share.
 #[utoipa::path(
     get, path = "/keys", tag = "keys", operation_id = "listKeys",
     security(("access_token" = [])),
@@ -104,10 +104,13 @@ pub async fn create(
 pub async fn list(State(app): State<App>, caller: Caller, Database(store): Database) -> Result<Json<KeyList>, Problem> {
     let keys = store.keys_of(&caller.account).await?;
     let keys = keys.iter().map(|key| view(&app, key)).collect::<Result<_, _>>()?;
-    Ok(Json(KeyList { keys }))
+    let shared = store.shared_with(&caller.owner).await?;
+    let shared_view = |it: &SharedKey| Ok(SharedKeyView { key: view(&app, &it.key)?, owner: it.owner.to_string() });
+    let shared = shared.iter().map(shared_view).collect::<Result<_, Problem>>()?;
+    Ok(Json(KeyList { keys, shared }))
 }
 
-/// Shows one key with its group.
+/// Shows one key with its group, to its owner and to who holds a share of it.
 #[utoipa::path(
     get, path = "/keys/{group}", tag = "keys", operation_id = "getKey",
     security(("access_token" = [])),
@@ -126,10 +129,10 @@ pub async fn get(
     Database(store): Database,
     GroupPath(group): GroupPath,
 ) -> Result<Json<KeyDetail>, Problem> {
-    let key = store.key_of(&caller.account, &group).await?.ok_or_else(no_such_key)?;
+    let key = reachable(&store, &caller, &group).await?;
     let described = BunkerClient::for_group(&env, &group)?.describe().await?;
-    let GroupDescription { sequence, public, shares_since } = described;
-    Ok(Json(KeyDetail { key: view(&app, &key)?, sequence, public, shares_since }))
+    let GroupDescription { sequence, public, shares_since, owner, members } = described;
+    Ok(Json(KeyDetail { key: view(&app, &key)?, sequence, public, shares_since, owner, members }))
 }
 
 /// Writes the row, or finds the one that this request wrote before.
@@ -149,27 +152,40 @@ async fn claim(store: &impl KeyStore, key: KeyRecord) -> Result<KeyRecord, Probl
     }
 }
 
+/// Lets through who owns a key, and who holds a share of it.
+pub(super) async fn reachable(store: &D1Store, caller: &Caller, group: &GroupId) -> Result<KeyRecord, Problem> {
+    if let Some(key) = store.key_of(&caller.account, group).await? {
+        return Ok(key);
+    }
+    store.shared_key(&caller.owner, group).await?.map(|shared| shared.key).ok_or_else(no_such_key)
+}
+
 /// Any two of three: bunker 1, recovery 3, and as 2 the cosigner, or a device of the owner's that got its share in a
-/// ceremony.
+/// ceremony. Or, out of a ceremony too, bunker 1 and the devices of several people.
 fn supported_group<'s>(statement: &'s Statement, shares: &SharesOrigin) -> Result<&'s GroupPublic, Problem> {
-    let Verb::CreateGroup(public) = statement.verb() else {
+    let Verb::CreateGroup { public, members } = statement.verb() else {
         return Err(statement::misplaced());
     };
     let holders: Vec<_> = public.holders.iter().map(|holder| (holder.index.get(), holder.role)).collect();
+    let is_of_ceremony = matches!(shares, SharesOrigin::Ceremony(_));
+    let is_two = public.threshold == 2 && members.is_empty();
     let is_supported = match holders.as_slice() {
-        [(1, HolderRole::Bunker), (2, HolderRole::Cosigner), (3, HolderRole::Recovery)] => true,
-        [(1, HolderRole::Bunker), (2, HolderRole::Device), (3, HolderRole::Recovery)] => {
-            matches!(shares, SharesOrigin::Ceremony(_))
+        [(1, HolderRole::Bunker), (2, HolderRole::Cosigner), (3, HolderRole::Recovery)] => is_two,
+        [(1, HolderRole::Bunker), (2, HolderRole::Device), (3, HolderRole::Recovery)] => is_two && is_of_ceremony,
+        [(1, HolderRole::Bunker), devices @ ..] => {
+            let are_devices = (2..).zip(devices).all(|(number, it)| *it == (number, HolderRole::Device));
+            is_of_ceremony && !members.is_empty() && are_devices
         }
         _ => false,
     };
-    if public.epoch == 0 && public.threshold == 2 && is_supported {
+    if public.epoch == 0 && is_supported {
         Ok(public)
     } else {
         Err(Problem::invalid(
             "holders_unsupported",
             "Share the key 2-of-3 between bunker (1), cosigner (2) and recovery (3), or in a ceremony between bunker (1), \
-             device (2) and recovery (3); epoch 0.",
+             device (2) and recovery (3), or between bunker (1) and the devices of several people (from 2), of whom all \
+             but the owner are named as members; epoch 0.",
         ))
     }
 }

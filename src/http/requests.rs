@@ -12,10 +12,11 @@ use http::request::Parts;
 use super::body::JsonBody;
 use super::connections::owned;
 use super::dto::{
-    ContributeReply, ContributeRequest, DecideReply, DecideRequest, DecisionStatus, DeviceContribution, OfferReply,
-    RequestList, StatementDelivery,
+    ContributeReply, ContributeRequest, DecideReply, DecideRequest, DecisionStatus, DeviceContribution, OfferQuery,
+    OfferReply, OfferRequest, RequestList, StatementDelivery,
 };
-use super::path::{GroupPath, no_such_key};
+use super::keys::reachable;
+use super::path::{GroupPath, QueryParams, no_such_key};
 use super::statement;
 use crate::auth::Caller;
 use crate::durable::rpc::BunkerClient;
@@ -44,7 +45,7 @@ impl<S: Send + Sync> FromRequestParts<S> for RequestPath {
     }
 }
 
-/// Lists what waits for the owner.
+/// Lists what waits for the owner, or for the devices of who holds shares.
 #[utoipa::path(
     get, path = "/keys/{group}/requests", tag = "requests", operation_id = "listRequests",
     security(("access_token" = [])),
@@ -62,7 +63,7 @@ pub async fn list(
     Database(store): Database,
     GroupPath(group): GroupPath,
 ) -> Result<Json<RequestList>, Problem> {
-    owned(&store, &caller, &group).await?;
+    reachable(&store, &caller, &group).await?;
     BunkerClient::for_group(&env, &group)?.requests().await.map(Json)
 }
 
@@ -140,19 +141,23 @@ pub async fn deny(
     deliver(&env, &path, statement, DecisionStatus::Denied).await
 }
 
-/// What the owner's device judges over before it contributes to a request, where it holds a share.
+/// What a device judges over before it contributes to a request, where it holds a share.
 #[utoipa::path(
     post, path = "/keys/{group}/requests/{request}/offer", tag = "requests", operation_id = "offerRequest",
     security(("access_token" = [])),
     params(
         ("group" = String, Path, description = "32 hex digits"),
         ("request" = String, Path, description = "Id of the app's request event, 64 hex digits"),
+        OfferQuery,
     ),
     responses(
         (status = 200, body = OfferReply),
+        (status = 403, description = "`not_your_share`",
+            body = ProblemBody, content_type = "application/problem+json"),
         (status = 404, description = "`not_found`, or `no_such_request` when it does not wait any more",
             body = ProblemBody, content_type = "application/problem+json"),
-        (status = 409, description = "`approval_needed` or `request_refused`",
+        (status = 409, description = "`approval_needed` or `request_refused`; `already_contributed` while others have to, \
+            too; `enough_contributions` when others are at it",
             body = ProblemBody, content_type = "application/problem+json"),
     )
 )]
@@ -162,12 +167,14 @@ pub async fn offer(
     Bindings(env): Bindings,
     Database(store): Database,
     path: RequestPath,
+    QueryParams(query): QueryParams<OfferQuery>,
 ) -> Result<Json<OfferReply>, Problem> {
-    owned(&store, &caller, &path.group).await?;
-    BunkerClient::for_group(&env, &path.group)?.offer(path.request).await.map(Json)
+    reachable(&store, &caller, &path.group).await?;
+    let asked = OfferRequest { request: path.request, by: caller.owner, holder: query.holder };
+    BunkerClient::for_group(&env, &path.group)?.offer(&asked).await.map(Json)
 }
 
-/// Answers a request with the contribution of the owner's device.
+/// Takes a device's contribution, and answers the request when it was the last that it took.
 #[utoipa::path(
     post, path = "/keys/{group}/requests/{request}/contribution", tag = "requests", operation_id = "contribute",
     security(("access_token" = [])),
@@ -178,11 +185,14 @@ pub async fn offer(
     request_body = ContributeRequest,
     responses(
         (status = 200, body = ContributeReply),
+        (status = 403, description = "`not_your_share`",
+            body = ProblemBody, content_type = "application/problem+json"),
         (status = 404, description = "`not_found`, or `no_such_request` when it does not wait any more",
             body = ProblemBody, content_type = "application/problem+json"),
         (status = 409, description = "`offer_gone`: ask for another; or `request_refused`",
             body = ProblemBody, content_type = "application/problem+json"),
-        (status = 422, description = "`contribution_refused`: it is wrong, and the app got an error",
+        (status = 422, description = "`contribution_refused`: it is wrong, and the app got an error; \
+            `contribution_unfit`: it answers another question, and nothing was changed",
             body = ProblemBody, content_type = "application/problem+json"),
     )
 )]
@@ -194,10 +204,11 @@ pub async fn contribute(
     path: RequestPath,
     JsonBody(body): JsonBody<ContributeRequest>,
 ) -> Result<Json<ContributeReply>, Problem> {
-    owned(&store, &caller, &path.group).await?;
-    let contribution = DeviceContribution { request: path.request, reply: body.reply };
-    BunkerClient::for_group(&env, &path.group)?.accept(&contribution).await?;
-    Ok(Json(ContributeReply { request: path.request.to_string() }))
+    reachable(&store, &caller, &path.group).await?;
+    let ContributeRequest { reply, round } = body;
+    let contribution = DeviceContribution { request: path.request, by: caller.owner, reply, round };
+    let status = BunkerClient::for_group(&env, &path.group)?.accept(&contribution).await?;
+    Ok(Json(ContributeReply { request: path.request.to_string(), status }))
 }
 
 fn read(

@@ -7,6 +7,7 @@
 mod accounts;
 mod ceremonies;
 mod keys;
+mod members;
 mod passkeys;
 
 use serde::de::DeserializeOwned;
@@ -15,6 +16,7 @@ use worker::d1::{D1PreparedStatement, D1Result, D1Type};
 
 use super::StorageError;
 pub use ceremonies::Named;
+pub use members::SharedKey;
 
 /// The binding's name in `wrangler.toml`.
 pub const BINDING: &str = "DB";

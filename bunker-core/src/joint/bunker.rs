@@ -80,43 +80,51 @@ pub fn begin<R: RngCore + CryptoRng>(
     Ok((Pending(waiting), Vec::new()))
 }
 
-/// Puts the contributions together. The result is verified before it is returned.
+/// Puts the contributions together: of one cosigner, or of as many devices as have to be there. The result is verified
+/// before it is returned.
 ///
 /// # Errors
 /// What the app is told; a holder that is to blame is named.
 pub fn finish<R: RngCore + CryptoRng>(
     pending: Pending,
     share: &KeyShare,
-    reply: ContributionReply,
+    replies: Vec<ContributionReply>,
     rng: &mut R,
 ) -> Result<Answer, Failure> {
     let other = other_role(share);
-    if let ContributionReply::Refused { code, text } = reply {
-        // Another holder's words: bounded before they are recorded.
-        let code: String = code.chars().take(MAX_REFUSAL_CODE_CHARS).collect();
-        return Err(Failure::new(&format!("{other}_refused:{code}"), format_args!("the {other} refused: {text}")));
+    let (mut signatures, mut parts, mut recorded) = (Vec::new(), Vec::new(), 0);
+    for reply in replies {
+        if reply.index().is_some_and(|index| share.group().holder(index).is_none_or(|it| it.role != other)) {
+            return Err(misbehaved(other, "answered as another holder"));
+        }
+        match reply {
+            ContributionReply::Refused { code, text } => {
+                // Another holder's words: bounded before they are recorded.
+                let code: String = code.chars().take(MAX_REFUSAL_CODE_CHARS).collect();
+                let words = format_args!("the {other} refused: {text}");
+                return Err(Failure::new(&format!("{other}_refused:{code}"), words));
+            }
+            ContributionReply::Signed(contribution) => signatures.push(contribution),
+            ContributionReply::Ecdh(part) => parts.push(part),
+            ContributionReply::Recorded => recorded += 1,
+            ContributionReply::Committed { .. } => return Err(misbehaved(other, "answered another question")),
+        }
     }
-    if !is_by(other, share, &reply) {
-        return Err(misbehaved(other, "answered as another holder"));
+    match (pending.0, signatures.as_slice(), parts.as_slice(), recorded) {
+        (Waiting::Record, [], [], 1) => Ok(Answer::text("ack")),
+        (Waiting::Sign { nonces, template, id }, [_, ..], [], 0) => signed(nonces, template, id, share, &signatures),
+        (Waiting::Encrypt { ecdh, plaintext }, [], [_, ..], 0) => encrypted(ecdh, plaintext, share, &parts, rng),
+        (Waiting::Decrypt { ecdh, ciphertext }, [], [_, ..], 0) => decrypted(ecdh, &ciphertext, share, &parts),
+        (Waiting::Record | Waiting::Sign { .. } | Waiting::Encrypt { .. } | Waiting::Decrypt { .. }, ..) => {
+            Err(misbehaved(other, "answered another question"))
+        }
     }
-    match (pending.0, reply) {
-        (Waiting::Record, ContributionReply::Recorded) => Ok(Answer::text("ack")),
-        (Waiting::Sign { nonces, template, id }, ContributionReply::Signed(contribution)) => {
-            signed(nonces, template, id, share, contribution)
-        }
-        (Waiting::Encrypt { ecdh, plaintext }, ContributionReply::Ecdh(part)) => {
-            encrypted(ecdh, plaintext, share, part, rng)
-        }
-        (Waiting::Decrypt { ecdh, ciphertext }, ContributionReply::Ecdh(part)) => {
-            decrypted(ecdh, &ciphertext, share, part)
-        }
-        (
-            Waiting::Record | Waiting::Sign { .. } | Waiting::Encrypt { .. } | Waiting::Decrypt { .. },
-            ContributionReply::Signed(_)
-            | ContributionReply::Ecdh(_)
-            | ContributionReply::Recorded
-            | ContributionReply::Refused { .. },
-        ) => Err(misbehaved(other, "answered another question")),
+}
+
+impl Pending {
+    /// Whether it waits for signature shares, which take commitments first where several devices give theirs.
+    pub(super) fn is_signing(&self) -> bool {
+        matches!(self.0, Waiting::Sign { .. })
     }
 }
 
@@ -128,17 +136,6 @@ fn other_role(share: &KeyShare) -> HolderRole {
     }
 }
 
-/// Whether a contribution bears the number of a holder of this role: one under another's would put the blame on that
-/// holder.
-fn is_by(role: HolderRole, share: &KeyShare, reply: &ContributionReply) -> bool {
-    let index = match reply {
-        ContributionReply::Signed(contribution) => contribution.index,
-        ContributionReply::Ecdh(part) => part.index,
-        ContributionReply::Recorded | ContributionReply::Refused { .. } => return true,
-    };
-    share.group().holder(index).is_some_and(|holder| holder.role == role)
-}
-
 fn misbehaved(role: HolderRole, how: &str) -> Failure {
     Failure::new(&format!("holder_misbehaved:{role}"), format_args!("holder {role} {how}; nothing was released"))
 }
@@ -148,9 +145,9 @@ fn signed(
     template: Template,
     id: EventId,
     share: &KeyShare,
-    contribution: Contribution,
+    contributions: &[Contribution],
 ) -> Result<Answer, Failure> {
-    let signature = match sign::finish(nonces, share, id.as_bytes(), &[contribution]) {
+    let signature = match sign::finish(nonces, share, id.as_bytes(), contributions) {
         Ok(signature) => signature,
         Err(SignError::Culprits(culprits)) => {
             return Err(blamed(share, &culprits, "signature share"));
@@ -175,11 +172,11 @@ fn encrypted<R: RngCore + CryptoRng>(
     own: OwnPart,
     plaintext: Plaintext,
     share: &KeyShare,
-    other: PartialEcdh,
+    others: &[PartialEcdh],
     rng: &mut R,
 ) -> Result<Answer, Failure> {
     // All proofs first: a holder that chose its part late could otherwise choose the key.
-    let shared = verified(&own, share, other)?;
+    let shared = verified(&own, share, others)?;
     let text = plaintext.expose_secret();
     let ciphertext = match own.context.purpose {
         Purpose::Nip44 => nip44::encrypt_random(&conversation(&shared), text, rng).map_err(cannot_encrypt)?,
@@ -188,10 +185,10 @@ fn encrypted<R: RngCore + CryptoRng>(
     Ok(Answer::text(&ciphertext))
 }
 
-fn decrypted(own: OwnPart, ciphertext: &str, share: &KeyShare, other: PartialEcdh) -> Result<Answer, Failure> {
+fn decrypted(own: OwnPart, ciphertext: &str, share: &KeyShare, others: &[PartialEcdh]) -> Result<Answer, Failure> {
     match own.context.purpose {
         Purpose::Nip44 => {
-            let (peer, context, parts) = (own.peer, own.context, [own.part, other]);
+            let (peer, context, parts) = (own.peer, own.context, [&[own.part], others].concat());
             let opened = ecdh::combine_unverified(share.group(), &context, &parts)
                 .map_err(|error| ecdh_failed(share, error))
                 .and_then(|shared| nip44::decrypt(&conversation(&shared), ciphertext).map_err(cannot_decrypt));
@@ -205,15 +202,15 @@ fn decrypted(own: OwnPart, ciphertext: &str, share: &KeyShare, other: PartialEcd
         }
         // NIP-04 has no authentication that a wrong part would fail.
         Purpose::Nip04 => {
-            let shared = verified(&own, share, other)?;
+            let shared = verified(&own, share, others)?;
             nip04::decrypt(&secret(&shared), ciphertext).map(Answer::secret).map_err(cannot_decrypt)
         }
     }
 }
 
-fn verified(own: &OwnPart, share: &KeyShare, other: PartialEcdh) -> Result<SharedX, Failure> {
-    ecdh::combine_verified(share.group(), &own.peer, &own.context, &[own.part.clone(), other])
-        .map_err(|error| ecdh_failed(share, error))
+fn verified(own: &OwnPart, share: &KeyShare, others: &[PartialEcdh]) -> Result<SharedX, Failure> {
+    let parts = [std::slice::from_ref(&own.part), others].concat();
+    ecdh::combine_verified(share.group(), &own.peer, &own.context, &parts).map_err(|error| ecdh_failed(share, error))
 }
 
 fn ecdh_failed(share: &KeyShare, error: EcdhError) -> Failure {
@@ -228,13 +225,19 @@ fn ecdh_failed(share: &KeyShare, error: EcdhError) -> Failure {
 }
 
 fn blamed(share: &KeyShare, culprits: &[HolderIndex], what: &str) -> Failure {
-    let role = |index: &HolderIndex| share.group().holder(*index).map(|holder| holder.role);
-    let names: Vec<_> = culprits.iter().filter_map(role).map(|role: HolderRole| role.to_string()).collect();
+    let names: Vec<_> = culprits.iter().filter_map(|index| name(share, *index)).collect();
     let names = names.join(", ");
     Failure::new(
         &format!("holder_misbehaved:{names}"),
         format_args!("holder {names} gave an invalid {what}; nothing was released"),
     )
+}
+
+/// A holder by its role, and by its number where that is not enough.
+fn name(share: &KeyShare, index: HolderIndex) -> Option<String> {
+    let role = share.group().holder(index)?.role;
+    let is_only_one = share.group().holders.iter().filter(|holder| holder.role == role).count() == 1;
+    Some(if is_only_one { role.to_string() } else { format!("{role} {index}") })
 }
 
 fn conversation(shared: &SharedX) -> ConversationKey {

@@ -22,15 +22,22 @@ pub struct ContributionRequest {
     pub conversation: ConversationKey,
     /// The epoch of the bunker's share.
     pub epoch: u32,
-    /// The commitments of the holders that sign before this one; empty unless something is signed.
+    /// The commitments of the holders that sign, as far as they are there; empty unless something is signed.
     pub commitments: Vec<(HolderIndex, Commitment)>,
 }
 
-/// What a cosigner answers.
-#[derive(Debug, Serialize, Deserialize)]
+/// What a cosigner or a device answers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "reply")]
 #[expect(clippy::large_enum_variant, reason = "there is one per call, and it is read at once")]
 pub enum ContributionReply {
+    /// Its commitment, where the signature takes several devices and this one is not the last.
+    Committed {
+        /// The committing holder.
+        index: HolderIndex,
+        /// To the nonces that it keeps in memory until it signs.
+        commitment: Commitment,
+    },
     /// Its part of a signature.
     Signed(Contribution),
     /// Its part of a shared point.
@@ -44,6 +51,18 @@ pub enum ContributionReply {
         /// Words for the person.
         text: String,
     },
+}
+
+impl ContributionReply {
+    /// As which holder it is given, where it is a part of something.
+    pub fn index(&self) -> Option<HolderIndex> {
+        match self {
+            Self::Committed { index, .. } => Some(*index),
+            Self::Signed(contribution) => Some(contribution.index),
+            Self::Ecdh(part) => Some(part.index),
+            Self::Recorded | Self::Refused { .. } => None,
+        }
+    }
 }
 
 /// The body is not a contribution request.

@@ -15,6 +15,7 @@ use crate::{
     event::{Event, VerifiedEvent},
     grant::{Connection, ConnectionId, ConnectionRecord},
     keys::PublicKey,
+    members::Members,
     nip44::ConversationKey,
     statement::{Statement, StoredError, Verb},
 };
@@ -104,7 +105,8 @@ impl DeviceHolder<'_> {
         let created = Statement::restore(evidence.created.clone(), owner, &public.group)?;
         match created.verb() {
             // Of whatever epoch: which shares there are now, the device knows from its own ceremony.
-            Verb::CreateGroup(group) if (group.group, group.pubkey) == (public.group, public.pubkey) => {}
+            Verb::CreateGroup { public: group, .. } if (group.group, group.pubkey) == (public.group, public.pubkey) => {
+            }
             _ => return Err(DeviceRefused::OtherGroup),
         }
         let connection = Connection::restore(evidence.connection.clone(), owner, &public.group)?;
@@ -118,7 +120,14 @@ impl DeviceHolder<'_> {
                 return Err(DeviceRefused::OtherClient);
             }
         }
-        let identity = Identity { statement: evidence.created.clone(), owner: *owner, public: public.clone(), holder };
+        let identity = Identity {
+            statement: evidence.created.clone(),
+            owner: *owner,
+            // Who the others are makes no difference to what may be signed.
+            members: Members::default(),
+            public: public.clone(),
+            holder,
+        };
         let mut state = HolderState::new(identity);
         state.apply(&Mutation::Connection(Box::new(connection)));
         if let Some(record) = &evidence.decision {

@@ -5,10 +5,11 @@
 //! together.
 //!
 //! Who gets enough shares for the whole key has to have shown as many, or to have waited for an export's delay:
-//! otherwise new shares would be the way around it.
+//! otherwise new shares would be the way around it. The owner and whoever is new count as one there, since the owner
+//! alone says who is new.
 
 use frost_wasm_core::{
-    ceremony::{Step as Stage, Transcript, ValidTerms},
+    ceremony::{Party, Seat, Step as Stage, Transcript, ValidTerms},
     group::{GroupPublic, HolderIndex, HolderRole},
     point::XOnlyKey,
 };
@@ -16,10 +17,12 @@ use frost_wasm_core::{
 use super::{Mutation, Step, state::HolderState};
 use crate::{
     audit::{Entry, Happening},
+    keys::PublicKey,
+    members::{Members, MembersError},
     reshare::{Epoch, Reshare},
 };
 
-/// How many holders of a group with a bunker act together.
+/// How many holders of a group act together that one person owns alone.
 const THRESHOLD: u16 = 2;
 
 /// Why a holder takes no part in dealing new shares.
@@ -39,14 +42,18 @@ pub enum ReshareRefused {
     /// The bunker would lose its share, or a server-side holder would get another's place.
     #[error("holder {0} of the new group can't stand in that place")]
     OtherPlace(HolderIndex),
-    /// A person's place that is not the owner's.
-    #[error("party {0} is neither a holder of this server nor the owner")]
-    NotTheOwner(u16),
-    /// Not the bunker with either its cosigner or devices, and one recovery kit, any two of which act.
+    /// Somebody deals with another's share, or gets the owner's recovery kit or a place on the server.
+    #[error("party {0} is somebody else than who has or may get that share")]
+    OtherPerson(u16),
+    /// Not the bunker with either its cosigner or devices, and one recovery kit, any two of which act; and not the
+    /// bunker with the devices of several people.
     #[error("the new group is of none of the kinds that a bunker can act in")]
     Custody,
-    /// The owner's devices would get the whole key, which they did not show, and no export's delay is over.
-    #[error("the owner's devices would have the whole key; that takes an export whose delay is over")]
+    /// The people who share the key can't be these.
+    #[error(transparent)]
+    Members(#[from] MembersError),
+    /// Owner and newcomers would get the whole key, which was not shown, and no export's delay is over.
+    #[error("the owner and who is new would have the whole key; that takes an export whose delay is over")]
     NeedsExport,
     /// The ceremony is not finished.
     #[error("the ceremony is not verified")]
@@ -128,7 +135,7 @@ impl HolderState {
         }
     }
 
-    /// Server-side holders deal as who they are and stay where they are; everybody else is the owner.
+    /// Everybody deals as who they are. Server-side holders stay where they are, and the recovery kit is the owner's.
     fn check_parties(&self, terms: &ValidTerms) -> Result<(), ReshareRefused> {
         let present = &self.identity.public;
         for party in &terms.parties {
@@ -143,8 +150,13 @@ impl HolderState {
                 }
                 None if deals_on_server => {}
                 Some(_) | None => {
-                    if party.signing != self.owner_key() || deals_on_server {
-                        return Err(ReshareRefused::NotTheOwner(party.number));
+                    let dealt_by = party.deals.and_then(|index| self.person_of(index));
+                    let is_who_deals =
+                        party.deals.is_none() || dealt_by.is_some_and(|person| key_of(person) == party.signing);
+                    let is_kit = party.receives.is_some_and(|seat| seat.role == HolderRole::Recovery);
+                    let may_get_it = !is_kit || party.signing == self.owner_key();
+                    if deals_on_server || !is_who_deals || !may_get_it {
+                        return Err(ReshareRefused::OtherPerson(party.number));
                     }
                 }
             }
@@ -152,28 +164,43 @@ impl HolderState {
         Ok(())
     }
 
-    /// The bunker with its cosigner, or with devices of the owner's; and a recovery kit.
+    /// The bunker with its cosigner, or with devices of the owner's; and a recovery kit. Or the bunker with people's
+    /// devices, and then for good: who shares a key with others does not take it back alone.
     fn check_custody(&self, terms: &ValidTerms) -> Result<(), ReshareRefused> {
         let count = |role: HolderRole| terms.receivers().filter(|(_, seat)| seat.role == role).count();
         let [bunkers, cosigners, devices, kits] =
             [HolderRole::Bunker, HolderRole::Cosigner, HolderRole::Device, HolderRole::Recovery].map(count);
-        let acts = matches!((cosigners, devices), (1, 0) | (0, 1..));
-        if terms.threshold == THRESHOLD && bunkers == 1 && kits == 1 && acts {
-            Ok(())
+        let members = Members::of_terms(terms, &self.identity.owner);
+        let fits = if members.is_empty() && self.identity.members.is_empty() {
+            let acts = matches!((cosigners, devices), (1, 0) | (0, 1..));
+            terms.threshold == THRESHOLD && bunkers == 1 && kits == 1 && acts
         } else {
-            Err(ReshareRefused::Custody)
+            bunkers == 1 && cosigners == 0 && kits == 0 && !members.is_empty()
+        };
+        if !fits {
+            return Err(ReshareRefused::Custody);
         }
+        if !members.is_empty() {
+            members.check_terms(&self.identity.owner, terms)?;
+        }
+        Ok(())
     }
 
-    /// Whether the owner's devices get the whole key without having shown that they had it.
+    /// Whether the owner, with whoever is new, gets the whole key without people having shown that they had it.
     fn hands_over_the_key(&self, terms: &ValidTerms) -> bool {
-        let owner = self.owner_key();
-        let seats = terms.receivers().filter(|(party, _)| party.signing == owner).count();
-        let shown = terms.dealers().filter(|party| party.signing == owner).count();
-        seats >= usize::from(terms.threshold) && shown < usize::from(self.identity.public.threshold)
+        let stays = |key: &XOnlyKey| self.identity.members.contains(&PublicKey::from_bytes(*key.as_bytes()));
+        let is_persons = |seat: &Seat| !seat.role.is_on_server();
+        let gained = terms.receivers().filter(|(party, seat)| is_persons(seat) && !stays(&party.signing)).count();
+        let is_a_person = |party: &&Party| party.deals.is_some_and(|index| self.person_of(index).is_some());
+        let shown = terms.dealers().filter(is_a_person).count();
+        gained >= usize::from(terms.threshold) && shown < usize::from(self.identity.public.threshold)
     }
 
     fn owner_key(&self) -> XOnlyKey {
-        XOnlyKey::from_bytes(*self.identity.owner.as_bytes())
+        key_of(&self.identity.owner)
     }
+}
+
+fn key_of(person: &PublicKey) -> XOnlyKey {
+    XOnlyKey::from_bytes(*person.as_bytes())
 }

@@ -12,6 +12,7 @@ use crate::{
     export::Export,
     grant::{Connection, ConnectionId, Usage},
     keys::{EventId, PublicKey},
+    members::Members,
     replay::{ReplayWindow, Seen},
     reshare::{Epoch, Reshare},
 };
@@ -23,6 +24,8 @@ pub struct Identity {
     pub statement: Event,
     /// The owner key: learned with the share, never from a coordinator later.
     pub owner: PublicKey,
+    /// Who beside the owner holds shares, in the present epoch.
+    pub members: Members,
     /// The group's public facts in the present epoch.
     pub public: GroupPublic,
     /// This holder.
@@ -158,6 +161,7 @@ impl HolderState {
             Mutation::Reshare(reshare) => self.reshare = reshare.as_deref().cloned(),
             Mutation::Epoch(epoch) => {
                 self.identity.public = epoch.public().clone();
+                self.identity.members = Members::of_terms(&epoch.record().terms, &self.identity.owner);
                 self.epoch = Some(epoch.record().statement.clone());
             }
             Mutation::Deleted(statement) => {
@@ -187,6 +191,26 @@ impl HolderState {
     /// With whom the bunker acts.
     pub fn custody(&self) -> Custody {
         Custody::of(&self.identity.public)
+    }
+
+    /// How many devices contribute to what the bunker does not do alone; none where it has a cosigner.
+    pub fn devices_needed(&self) -> usize {
+        match self.custody() {
+            Custody::Hosted { .. } => 0,
+            Custody::Device => usize::from(self.identity.public.threshold).saturating_sub(1),
+        }
+    }
+
+    /// Who holds this share, if a person does.
+    pub fn person_of(&self, holder: HolderIndex) -> Option<&PublicKey> {
+        let Identity { owner, members, public, .. } = &self.identity;
+        public.holder(holder).filter(|it| !it.role.is_on_server()).map(|_| members.get(holder).unwrap_or(owner))
+    }
+
+    /// The shares with which a person can contribute.
+    pub fn devices_of<'a>(&'a self, person: &'a PublicKey) -> impl Iterator<Item = HolderIndex> + 'a {
+        let devices = self.identity.public.holders.iter().filter(|it| it.role == HolderRole::Device);
+        devices.map(|it| it.index).filter(|index| self.person_of(*index) == Some(person))
     }
 
     /// When the owner asked for the present shares, Unix seconds.

@@ -12,6 +12,7 @@ use crate::{
     export::Export,
     grant::{Connection, ConnectionId, MAX_CONNECTIONS, Standing},
     keys::{EventId, PublicKey},
+    members::MembersError,
     reshare::Reshare,
     statement::{Statement, Verb},
 };
@@ -49,6 +50,9 @@ pub enum StatementRefused {
     /// The owner key, or a connection's transport key, is the group's own or one of its shares'.
     #[error("an owner or transport key is a key of its own: never the group's, and never a share")]
     KeyOfTheGroup,
+    /// The people who share the key can't be these.
+    #[error("the statement's members are wrong: {0}")]
+    Members(#[from] MembersError),
     /// The connection exists.
     #[error("a connection with this id or transport key exists already; make a new one")]
     ConnectionExists,
@@ -91,7 +95,7 @@ impl HolderState {
         holder: HolderIndex,
         now_ms: u64,
     ) -> Result<(Self, Vec<Mutation>), StatementRefused> {
-        let Verb::CreateGroup(public) = statement.verb() else {
+        let Verb::CreateGroup { public, members } = statement.verb() else {
             return Err(StatementRefused::WrongMoment);
         };
         if !public.holders.iter().any(|listed| listed.index == holder) {
@@ -101,9 +105,13 @@ impl HolderState {
         if is_key_of(public, statement.owner()) {
             return Err(StatementRefused::KeyOfTheGroup);
         }
+        if !members.is_empty() {
+            members.check(statement.owner(), public)?;
+        }
         let mut state = Self::new(Identity {
             statement: statement.event().clone(),
             owner: *statement.owner(),
+            members: members.clone(),
             public: public.clone(),
             holder,
         });
@@ -136,7 +144,7 @@ impl HolderState {
         let now_s = now_ms / 1000;
         let changed = |connection| vec![Mutation::Connection(Box::new(connection))];
         let changes = match statement.verb() {
-            Verb::CreateGroup(_) => return Err(StatementRefused::WrongMoment),
+            Verb::CreateGroup { .. } => return Err(StatementRefused::WrongMoment),
             Verb::Grant(grant) => {
                 let is_taken = self.connections.contains_key(&grant.connection)
                     || self.connection_of(&grant.transport_pubkey).is_some();

@@ -12,6 +12,7 @@ use crate::{
     approval::{Approval, Remember},
     grant::{ConnectionId, Grant, MAX_LABEL_BYTES, SecretHash, Terms},
     keys::{EventId, PublicKey},
+    members::{Member, Members},
     policy::{Permission, Policy},
 };
 
@@ -36,7 +37,11 @@ macro_rules! content {
     };
 }
 
-content!(CreateGroupContent { public: GroupPublic });
+content!(CreateGroupContent {
+    public: GroupPublic,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    members: Vec<Member>,
+});
 
 content!(GrantContent {
     connection: ConnectionId,
@@ -97,7 +102,9 @@ fn yes() -> bool {
 pub(super) fn write(group: GroupId, seq: u64, said: &Verb) -> String {
     let (v, verb) = (STATEMENT_VERSION, said.name().to_owned());
     match said {
-        Verb::CreateGroup(public) => encode(&CreateGroupContent { v, group, seq, verb, public: public.clone() }),
+        Verb::CreateGroup { public, members } => {
+            encode(&CreateGroupContent { v, group, seq, verb, public: public.clone(), members: members.list() })
+        }
         Verb::Grant(grant) => encode(&GrantContent {
             v,
             group,
@@ -156,7 +163,8 @@ pub(super) fn read(content: &str) -> Result<(GroupId, u64, Verb), StatementError
             if it.public.group != it.group {
                 return Err(StatementError::Content("public names another group".into()));
             }
-            Ok((it.group, it.seq, Verb::CreateGroup(it.public)))
+            let members = Members::of(&it.members, &it.public)?;
+            Ok((it.group, it.seq, Verb::CreateGroup { public: it.public, members }))
         }
         "grant" => {
             let it: GrantContent = decode(content)?;

@@ -6,6 +6,7 @@ use bunker_core::{
     grant::{ConnectionId, Terms},
     joint::{self, ContributionReply, ContributionRequest},
     keys::TransportSecret,
+    members::Members,
     session::{DeviceHolder, DeviceMemory, DeviceRefused, Evidence, Operation, Refusal},
     statement::Verb,
 };
@@ -14,7 +15,7 @@ use serde_json::json;
 
 use crate::{
     judge::{Correspondent, assert_signed},
-    world::{App, EVERYTHING, Outcome, Uncontributed, World, index, policy, template},
+    world::{App, EVERYTHING, Outcome, Uncontributed, World, copy, index, policy, template},
 };
 
 const ASK: &str = r#"{"rules":[{"effect":"ask","methods":"all"}]}"#;
@@ -72,10 +73,6 @@ fn contribute_with(
     });
     world.device_is_here = false;
     outcome
-}
-
-fn copy(share: &KeyShare) -> KeyShare {
-    KeyShare::new(share.group(), share.index(), share.expose_signing_share()).unwrap()
 }
 
 fn contribute(world: &mut World, app: &App, request: &VerifiedEvent) -> Outcome {
@@ -224,7 +221,8 @@ fn a_server_that_shows_a_device_another_state_than_the_owner_made_is_refused() {
     let secret = keygen::fresh_secret(&mut world.rng);
     let (other, _) = keygen::split(secret, world.public.group, &holders, 2, &mut world.rng).unwrap();
     let mut moved = honest.clone();
-    moved.created = world.statement_at(1, &Verb::CreateGroup(other)).event().clone();
+    moved.created =
+        world.statement_at(1, &Verb::CreateGroup { public: other, members: Members::default() }).event().clone();
     assert_eq!(judged(&world, &moved, &app, &request, None).unwrap_err(), DeviceRefused::OtherGroup);
 
     // What the rules do not allow.

@@ -20,4 +20,5 @@ mod secrecy;
 mod simulation;
 mod statements;
 mod storage;
+mod team;
 mod world;

@@ -1,6 +1,7 @@
 //! New shares of a key in use: dealt under the owner's word alone, to nobody but its holders, and never a way around
 //! the delay of an export.
 
+mod people;
 mod simulation;
 
 use bunker_core::{
@@ -28,7 +29,7 @@ use serde_json::json;
 
 use crate::{
     judge::assert_signed,
-    world::{App, EVERYTHING, RULES, Uncontributed, World, index, template},
+    world::{App, EVERYTHING, RULES, Uncontributed, World, copy, index, template},
 };
 
 /// A place in a ceremony: what it deals as, and what it gets.
@@ -50,9 +51,16 @@ struct Cast {
 impl Cast {
     /// Whoever is on no server speaks under the owner key.
     fn new(world: &mut World, places: &[Place]) -> Self {
-        let owner = Secret32::from_bytes(*world.owner.expose_secret().expose_secret());
-        let keys: Vec<_> = places.iter().map(|place| party_keys(world, *place, &owner)).collect();
-        let parties = (1..).zip(places.iter().zip(&keys)).map(|(number, ((deals, seat), keys))| Party {
+        let owner = world.owner.expose_secret();
+        let places: Vec<_> = places.iter().map(|place| (*place, &owner)).collect();
+        Self::of(world, 2, &places)
+    }
+
+    /// Each place with the key under which somebody speaks for it, if it is no server's.
+    fn of(world: &mut World, threshold: u16, places: &[(Place, &Secret32)]) -> Self {
+        let keys: Vec<_> = places.iter().map(|(place, person)| party_keys(world, *place, person)).collect();
+        let places = places.iter().map(|(place, _)| place);
+        let parties = (1..).zip(places.zip(&keys)).map(|(number, ((deals, seat), keys))| Party {
             number,
             signing: keys.signing_public(),
             receiving: keys.receiving_public(),
@@ -65,7 +73,7 @@ impl Cast {
             ceremony: CeremonyId::random(&mut world.rng),
             group: from.group,
             epoch: from.epoch + 1,
-            threshold: 2,
+            threshold,
             parties: parties.collect(),
             purpose: Kind::Reshare { from },
         };
@@ -113,10 +121,6 @@ fn party_keys(world: &mut World, (deals, seat): Place, owner: &Secret32) -> Part
     let [receiving, seed, server] = [0; 3].map(|_| Secret32::random(&mut world.rng));
     let signing = if role.is_some_and(HolderRole::is_on_server) { &server } else { owner };
     PartyKeys::new(signing, ReceivingKey::from_secret(&receiving).unwrap(), seed).unwrap()
-}
-
-fn copy(share: &KeyShare) -> KeyShare {
-    KeyShare::new(share.group(), share.index(), share.expose_signing_share()).unwrap()
 }
 
 /// The owner asks for it at every holder.
@@ -238,7 +242,7 @@ fn attack_13_no_place_goes_to_somebody_else() {
     .unwrap();
     let hosted = [BUNKER, COSIGNER, NEW_KIT];
     let refusal = refused_with(&mut world, &hosted, &|it| it.parties[2].signing = keys.signing_public());
-    assert_eq!(refusal, ReshareRefused::NotTheOwner(3));
+    assert_eq!(refusal, ReshareRefused::OtherPerson(3));
     // A server's holder as another, or in the owner's place.
     let role = HolderRole::Cosigner;
     let moved = [BUNKER, NEW_KIT, (Some(2), Some((4, role)))];
@@ -246,7 +250,7 @@ fn attack_13_no_place_goes_to_somebody_else() {
     let crossed = [(Some(2), Some((1, HolderRole::Bunker))), (Some(1), Some((2, role))), NEW_KIT];
     assert_eq!(refused_with(&mut world, &crossed, &|_| ()), ReshareRefused::OtherPlace(index(1)));
     let in_my_place = [BUNKER, (Some(2), Some((2, HolderRole::Device))), NEW_KIT];
-    assert_eq!(refused_with(&mut world, &in_my_place, &|_| ()), ReshareRefused::NotTheOwner(2));
+    assert_eq!(refused_with(&mut world, &in_my_place, &|_| ()), ReshareRefused::OtherPerson(2));
     // What no bunker can act in.
     for places in [
         vec![BUNKER, COSIGNER],

@@ -5,6 +5,7 @@ use bunker_core::{
     event::{Event, EventError, Template},
     grant::{ConnectionId, MAX_CONNECTIONS, MAX_LABEL_BYTES, Standing, Terms},
     keys::{EventId, PublicKey, TransportSecret},
+    members::Members,
     policy::{Permission, PolicyError},
     session::{HolderState, StatementRefused},
     statement::{STATEMENT_KIND, Statement, StatementError, Verb},
@@ -172,7 +173,7 @@ fn a_group_is_created_once() {
     let mut world = World::new();
     let created = Statement::verify(world.bunker.state.identity().statement.clone()).unwrap();
     world.deliver(&created).unwrap();
-    let again = world.statement(&Verb::CreateGroup(world.public.clone()));
+    let again = world.statement(&Verb::CreateGroup { public: world.public.clone(), members: Members::default() });
     assert_eq!(refused(&mut world, &again), StatementRefused::WrongMoment);
     let app = world.connected(EVERYTHING);
     let revoke = world.revocation(&app);
@@ -195,7 +196,8 @@ fn a_group_that_contradicts_itself_is_not_created() {
     let mut order = world.public.clone();
     order.holders.swap(0, 1);
     for public in [key, share, threshold, order] {
-        let template = Statement::template(public.group, 1, &Verb::CreateGroup(public), 0);
+        let template =
+            Statement::template(public.group, 1, &Verb::CreateGroup { public, members: Members::default() }, 0);
         let event = template.sign_with(&world.owner, &mut world.rng).unwrap();
         let error = Statement::verify(event).unwrap_err();
         assert!(matches!(error, StatementError::Group(_)), "{error}");
@@ -358,7 +360,8 @@ fn attack_16_the_groups_own_key_cannot_be_its_owner() {
     let holders: Vec<_> = holders.into_iter().zip(1..).map(|(role, n)| (index(n), role)).collect();
     let group = GroupId::random(&mut world.rng);
     let (public, _) = keygen::split(secret, group, &holders, 2, &mut world.rng).unwrap();
-    let template = Statement::template(group, 1, &Verb::CreateGroup(public), world.now_s());
+    let template =
+        Statement::template(group, 1, &Verb::CreateGroup { public, members: Members::default() }, world.now_s());
     let statement = Statement::verify(template.sign_with(&owner, &mut world.rng).unwrap()).unwrap();
     let refused = HolderState::create(&statement, index(1), world.now_s() * 1000).unwrap_err();
     assert_eq!(refused, StatementRefused::KeyOfTheGroup);

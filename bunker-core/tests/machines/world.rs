@@ -13,11 +13,13 @@ use std::collections::BTreeMap;
 use bunker_core::{
     event::{Event, Template},
     keys::{PublicKey, TransportSecret},
+    members::{Member, Members},
     nip44,
     nip46::{self, Response},
     replay::MAX_AGE_S,
 };
 use frost_wasm_core::{
+    frost::sign::SigningNonces,
     group::{GroupPublic, HolderIndex, HolderRole},
     share::KeyShare,
 };
@@ -56,6 +58,18 @@ pub(crate) struct World {
     pub(crate) transports: BTreeMap<PublicKey, TransportSecret>,
 }
 
+/// One of the people who share a key, on a device of their own.
+pub(crate) struct Person {
+    pub(crate) key: TransportSecret,
+    pub(crate) share: KeyShare,
+    /// Of what was committed to and not signed.
+    pub(crate) nonces: Option<SigningNonces>,
+}
+
+pub(crate) fn copy(share: &KeyShare) -> KeyShare {
+    KeyShare::new(share.group(), share.index(), share.expose_signing_share()).unwrap()
+}
+
 pub(crate) fn index(n: u16) -> HolderIndex {
     HolderIndex::new(n).unwrap()
 }
@@ -82,13 +96,44 @@ impl World {
         Self::from(seed, HolderRole::Cosigner)
     }
 
+    /// A world in which this many people share a key, of whom so many sign together with the bunker. The owner is the
+    /// first, with share 2.
+    pub(crate) fn with_people(people: u16, signers: u16) -> (Self, Vec<Person>) {
+        let seed = seed();
+        let mut rng = ChaCha20Rng::seed_from_u64(seed);
+        let keys: Vec<_> = (0..people).map(|_| TransportSecret::random(&mut rng)).collect();
+        let devices = (2..people + 2).map(|number| (number, HolderRole::Device));
+        let holders: Vec<_> = std::iter::once((1, HolderRole::Bunker)).chain(devices).collect();
+        let (public, shares) = owner::split_among(&holders, signers + 1, &mut rng);
+        let member =
+            |(holder, key): (u16, &TransportSecret)| Member { holder: index(holder), person: key.public_key() };
+        let list: Vec<_> = (2..).zip(&keys).skip(1).map(member).collect();
+        let members = Members::of(&list, &public).unwrap();
+        let owner = TransportSecret::from_secret(&keys[0].expose_secret()).unwrap();
+        let copies = shares.iter().map(copy).collect();
+        let world = Self::of(seed, rng, owner, (public, members), copies);
+        let people = keys.into_iter().zip(shares.into_iter().skip(1));
+        (world, people.map(|(key, share)| Person { key, share, nonces: None }).collect())
+    }
+
     fn from(seed: u64, second: HolderRole) -> Self {
         let mut rng = ChaCha20Rng::seed_from_u64(seed);
-        let now_ms = 1_790_000_000_000;
         let owner = TransportSecret::random(&mut rng);
         let (public, shares) = owner::split_with(second, &mut rng);
-        let created = owner::create_group(&owner, &public, now_ms / 1000, &mut rng);
-        let [bunker, cosigner, recovery]: [KeyShare; 3] = shares.try_into().unwrap();
+        Self::of(seed, rng, owner, (public, Members::default()), shares)
+    }
+
+    fn of(
+        seed: u64,
+        mut rng: ChaCha20Rng,
+        owner: TransportSecret,
+        (public, members): (GroupPublic, Members),
+        shares: Vec<KeyShare>,
+    ) -> Self {
+        let now_ms = 1_790_000_000_000;
+        let created = owner::create_group(&owner, &public, members, now_ms / 1000, &mut rng);
+        let mut shares = shares.into_iter();
+        let [bunker, cosigner, recovery] = std::array::from_fn(|_| shares.next().unwrap());
         Self {
             approve_at: APPROVE_AT.to_owned(),
             device_is_here: false,

@@ -85,7 +85,8 @@ pub struct SigningNonces {
 
 impl SigningNonces {
     /// The commitment that was made with them.
-    pub(crate) fn commitment(&self) -> &Commitment {
+    #[must_use]
+    pub fn commitment(&self) -> &Commitment {
         &self.commitment
     }
 }

@@ -34,6 +34,8 @@ impl Bunker {
             sequence: state.last_statement().seq,
             public: state.identity().public.clone(),
             shares_since: state.shares_since_s(),
+            owner: state.identity().owner,
+            members: state.identity().members.list(),
         })
     }
 
@@ -59,7 +61,11 @@ impl Bunker {
     pub(super) async fn requests(&self) -> Result<RequestList, Problem> {
         let holder = self.holder().await?;
         let waiting: Vec<Pending> = holder.state().pending().cloned().collect();
-        let mut requests = waiting.iter().map(|it| request_view(&holder, it)).collect::<Result<Vec<_>, _>>()?;
+        let view = |it: &Pending| {
+            let signers = self.signers(&holder, &it.event.id);
+            Ok::<_, Problem>(RequestView { signers, ..request_view(&holder, it)? })
+        };
+        let mut requests = waiting.iter().map(view).collect::<Result<Vec<_>, _>>()?;
         requests.sort_by_key(|request| request.held_at);
         Ok(RequestList { requests })
     }
@@ -101,6 +107,7 @@ fn request_view(holder: &Holder, pending: &Pending) -> Result<RequestView, Probl
         plaintext: None,
         ciphertext: None,
         waits_for: awaited(&state, &event, &conversation),
+        signers: None,
         held_at: pending.held_at_s,
         expires_at: pending.expires_at_s,
     };

@@ -217,7 +217,7 @@ impl Bunker {
             telemetry::failure(problem.code(), problem.cause().unwrap_or(problem.detail()));
             Failure::new("holder_unavailable:cosigner", "holder cosigner could not be reached; try again")
         })?;
-        joint::finish(pending, &share, reply, &mut platform::rng())
+        joint::finish(pending, &share, vec![reply], &mut platform::rng())
     }
 
     /// The relay's checks and the machine's step, without a wait.

@@ -146,6 +146,10 @@ pub struct CeremonyView {
     /// The group that it makes, 32 hex digits.
     #[schema(value_type = String)]
     pub group: GroupId,
+    /// In a reshare: the group that it goes on from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<GroupPublicSchema>)]
+    pub present: Option<GroupPublic>,
     /// How many holders act together afterwards.
     pub threshold: u16,
     /// The round that is due; 0 while not everybody has joined.

@@ -1,12 +1,14 @@
 //! Bodies of `/holders` and `/keys`.
 
 use bunker_core::event::Event;
+use bunker_core::keys::PublicKey;
+use bunker_core::members::Member;
 use frost_wasm_core::ceremony::CeremonyId;
 use frost_wasm_core::group::{GroupPublic, HolderRole};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::schema::{GroupPublicSchema, SignedEventSchema};
+use super::schema::{GroupPublicSchema, MemberSchema, SignedEventSchema};
 
 /// Answer to `GET /holders`
 #[derive(Debug, Serialize, ToSchema)]
@@ -92,8 +94,21 @@ pub struct CreateKeyReply {
 /// Answer to `GET /keys`
 #[derive(Debug, Serialize, ToSchema)]
 pub struct KeyList {
-    /// Oldest first.
+    /// The account's own, oldest first.
     pub keys: Vec<KeyView>,
+    /// Keys of others of which the account holds a share, oldest first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub shared: Vec<SharedKeyView>,
+}
+
+/// A key of somebody else's of which the account holds a share.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct SharedKeyView {
+    /// The key. Its label is the owner's.
+    #[serde(flatten)]
+    pub key: KeyView,
+    /// The owner key of whose it is, 64 hex digits.
+    pub owner: String,
 }
 
 /// Answer to `GET /keys/{group}`
@@ -109,6 +124,13 @@ pub struct KeyDetail {
     pub public: GroupPublic,
     /// When the present shares were asked for, by the owner's clock: unix seconds.
     pub shares_since: u64,
+    /// Whose word counts: the owner key, 64 hex digits.
+    #[schema(value_type = String)]
+    pub owner: PublicKey,
+    /// Who beside the owner holds shares.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(value_type = Vec<MemberSchema>)]
+    pub members: Vec<Member>,
 }
 
 /// Worker to Bunker object: make this group. Idempotent by the statement's id.
@@ -149,4 +171,8 @@ pub struct GroupDescription {
     pub public: GroupPublic,
     /// When the present shares were asked for, unix seconds.
     pub shares_since: u64,
+    /// Whose word counts.
+    pub owner: PublicKey,
+    /// Who beside the owner holds shares.
+    pub members: Vec<Member>,
 }

@@ -2,10 +2,11 @@
 
 use bunker_core::event::Event;
 use bunker_core::joint::ContributionReply;
-use bunker_core::keys::EventId;
+use bunker_core::keys::{EventId, PublicKey};
 use bunker_core::session::Evidence;
+use frost_wasm_core::group::HolderIndex;
 use serde::{Deserialize, Serialize};
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
 use super::connections::ClientInfo;
 use super::schema::SignedEventSchema;
@@ -42,10 +43,23 @@ pub struct RequestView {
     pub ciphertext: Option<String>,
     /// What it waits for.
     pub waits_for: Vec<Awaited>,
+    /// Where devices contribute: how many have to, and which are at it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signers: Option<Signers>,
     /// Unix seconds.
     pub held_at: u64,
     /// Unix seconds; the app then gets an error.
     pub expires_at: u64,
+}
+
+/// The devices that contribute to a request.
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+pub struct Signers {
+    /// How many have to.
+    pub needed: usize,
+    /// The numbers of the shares that have begun to, in ascending order.
+    #[schema(value_type = Vec<u16>)]
+    pub given: Vec<HolderIndex>,
 }
 
 /// An event before it is signed (NIP-01).
@@ -89,16 +103,42 @@ pub enum DecisionStatus {
     Denied,
 }
 
-/// Answer to `POST /keys/{group}/requests/{request}/offer`: what the owner's device judges over before it contributes.
+/// Query of `POST /keys/{group}/requests/{request}/offer`
+#[derive(Debug, Clone, Copy, Default, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct OfferQuery {
+    /// The number of the share that the caller contributes with. Needed by who holds several, where more than one device
+    /// has to contribute.
+    #[serde(default)]
+    #[param(value_type = Option<u16>, minimum = 1)]
+    pub holder: Option<HolderIndex>,
+}
+
+/// Worker to Bunker object: who wants to contribute to what.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OfferRequest {
+    /// The waiting request.
+    pub request: EventId,
+    /// Owner key of the account that asks.
+    pub by: PublicKey,
+    /// The share.
+    pub holder: Option<HolderIndex>,
+}
+
+/// Answer to `POST /keys/{group}/requests/{request}/offer`: what a device judges over before it contributes.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct OfferReply {
     /// The owner's own statements that bear on the request.
     #[schema(value_type = Object)]
     pub evidence: Evidence,
-    /// The app's signed event, the key that it decrypts under, and the bunker's commitments: a JSON text, encrypted
-    /// (NIP-44) from the connection's key to the owner key.
+    /// The app's signed event, the key that it decrypts under, and the commitments of who signs, the bunker first: a JSON
+    /// text, encrypted (NIP-44) from the connection's key to the caller's owner key.
     pub contribution: String,
+    /// State of the commitments; the contribution names it.
+    pub round: u32,
 }
 
 /// `POST /keys/{group}/requests/{request}/contribution`
@@ -108,6 +148,9 @@ pub struct ContributeRequest {
     /// The device's part.
     #[schema(value_type = Object)]
     pub reply: ContributionReply,
+    /// The offer's.
+    #[serde(default)]
+    pub round: u32,
 }
 
 /// Worker to Bunker object: a device's part.
@@ -116,15 +159,31 @@ pub struct ContributeRequest {
 pub struct DeviceContribution {
     /// The waiting request.
     pub request: EventId,
+    /// Owner key of the account that it comes from.
+    pub by: PublicKey,
     /// The device's part.
     pub reply: ContributionReply,
+    /// State of the commitments that it was made for.
+    pub round: u32,
 }
 
 /// Answer to `POST /keys/{group}/requests/{request}/contribution`
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ContributeReply {
-    /// The request, which the app has its answer to now.
+    /// The request, 64 hex digits.
     pub request: String,
+    /// How it stands.
+    pub status: ContributionStatus,
+}
+
+/// How a request stands after a contribution.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ContributionStatus {
+    /// The app has its answer.
+    Answered,
+    /// Other devices have to contribute, too.
+    Waiting,
 }
 
 /// What a waiting request waits for.
@@ -133,6 +192,6 @@ pub struct ContributeReply {
 pub enum Awaited {
     /// The owner's signed word, because the connection's rules ask for it.
     Approval,
-    /// A contribution of the owner's device, which holds a share.
+    /// Contributions of devices that hold a share.
     Device,
 }

@@ -61,6 +61,17 @@ pub struct GroupPublicSchema {
     pub holders: Vec<HolderPublicSchema>,
 }
 
+/// One who holds a share on a device and is not the owner.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = Member)]
+pub struct MemberSchema {
+    /// The number of the share.
+    pub holder: u16,
+    /// The owner key of that person's account, 64 hex digits.
+    pub person: String,
+}
+
 /// A holder and its verifying share.
 #[derive(Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]

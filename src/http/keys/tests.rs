@@ -3,6 +3,7 @@ use std::pin::pin;
 use std::task::{Context, Poll, Waker};
 
 use bunker_core::keys::TransportSecret;
+use bunker_core::members::{Member, Members};
 use frost_wasm_core::frost::keygen;
 use frost_wasm_core::group::{GroupId, HolderIndex};
 
@@ -102,31 +103,45 @@ fn a_store_that_fails_claims_nothing() {
 }
 
 #[test]
-fn only_hosted_and_device_custody_are_taken_and_a_device_gets_its_share_in_a_ceremony_only() {
-    let statement = |threshold, holders: &[(u16, HolderRole)]| {
+fn only_hosted_device_and_team_custody_are_taken_and_devices_get_their_shares_in_a_ceremony_only() {
+    let member = TransportSecret::random(&mut rng()).public_key();
+    let statement = |threshold, holders: &[(u16, HolderRole)], members: &[u16]| {
         let holders: Vec<_> = holders.iter().map(|(index, role)| (HolderIndex::new(*index).unwrap(), *role)).collect();
         let (secret, group) = (keygen::fresh_secret(&mut rng()), group());
         let (public, _) = keygen::split(secret, group, &holders, threshold, &mut rng()).unwrap();
-        let template = Statement::template(group, 1, &Verb::CreateGroup(public), 1);
+        let member = |holder: &u16| Member { holder: HolderIndex::new(*holder).unwrap(), person: member };
+        let members = Members::of(&members.iter().map(member).collect::<Vec<_>>(), &public).unwrap();
+        let template = Statement::template(group, 1, &Verb::CreateGroup { public, members }, 1);
         let owner = TransportSecret::random(&mut rng());
         Statement::verify(template.sign_with(&owner, &mut rng()).unwrap()).unwrap()
     };
     use HolderRole::{Bunker, Cosigner, Device, Recovery};
     let hosted = [(1, Bunker), (2, Cosigner), (3, Recovery)];
     let device = [(1, Bunker), (2, Device), (3, Recovery)];
+    let team = [(1, Bunker), (2, Device), (3, Device), (4, Device)];
     let packages = SharePackages { bunker: "a".into(), cosigner: "b".into() };
     let (split, ceremony) = (SharesOrigin::Packages(packages), SharesOrigin::Ceremony(CeremonyId::random(&mut rng())));
-    assert!(supported_group(&statement(2, &hosted), &split).is_ok());
-    assert!(supported_group(&statement(2, &hosted), &ceremony).is_ok());
-    assert!(supported_group(&statement(2, &device), &ceremony).is_ok());
-    for (threshold, holders) in [
-        (3, &hosted[..]),
-        (2, &hosted[..2]),
-        (2, &[(1, Cosigner), (2, Bunker), (3, Recovery)][..]),
-        (2, &device[..]),
-        (2, &[(1, Bunker), (2, Cosigner), (4, Recovery)][..]),
+    assert!(supported_group(&statement(2, &hosted, &[]), &split).is_ok());
+    assert!(supported_group(&statement(2, &hosted, &[]), &ceremony).is_ok());
+    assert!(supported_group(&statement(2, &device, &[]), &ceremony).is_ok());
+    for threshold in 2..=4 {
+        assert!(supported_group(&statement(threshold, &team, &[3, 4]), &ceremony).is_ok());
+    }
+    let with_kit = [team[0], team[1], team[2], (4, Recovery)];
+    for (threshold, holders, members, shares) in [
+        (3, &hosted[..], &[][..], &split),
+        (2, &hosted[..2], &[], &split),
+        (2, &[(1, Cosigner), (2, Bunker), (3, Recovery)], &[], &split),
+        (2, &device, &[], &split),
+        (2, &device, &[2], &ceremony),
+        (2, &[(1, Bunker), (2, Cosigner), (4, Recovery)], &[], &split),
+        (2, &team, &[3, 4], &split),
+        (2, &team, &[], &ceremony),
+        (2, &team[1..], &[3, 4], &ceremony),
+        (2, &with_kit, &[3], &ceremony),
+        (2, &[team[0], team[1], (4, Device)], &[4], &ceremony),
     ] {
-        let refused = supported_group(&statement(threshold, holders), &split).unwrap_err();
+        let refused = supported_group(&statement(threshold, holders, members), shares).unwrap_err();
         assert_eq!(refused.code(), "holders_unsupported");
     }
 }

@@ -10,7 +10,7 @@ use crate::storage::{Claim, KeyRecord, KeyStatus, KeyStore, StorageError};
 const KEY: &str = "SELECT group_id, account_id, pubkey, label, statement_id, status, created_at_ms FROM keys";
 
 #[derive(Deserialize)]
-struct KeyRow {
+pub(super) struct KeyRow {
     group_id: String,
     account_id: String,
     pubkey: String,

@@ -432,7 +432,12 @@ impl Run {
                     Ok(reply @ (ContributionReply::Signed(_) | ContributionReply::Ecdh(_))) => {
                         Some((asked.id, through_the_wire(reply)))
                     }
-                    Ok(ContributionReply::Recorded | ContributionReply::Refused { .. }) | Err(_) => earlier,
+                    Ok(
+                        ContributionReply::Recorded
+                        | ContributionReply::Refused { .. }
+                        | ContributionReply::Committed { .. },
+                    )
+                    | Err(_) => earlier,
                 };
                 (own, false)
             }
@@ -486,6 +491,7 @@ impl Run {
                 self.cosigner.record(asked);
             }
             Err(Uncontributed::Storage) => {}
+            Ok(ContributionReply::Committed { .. }) => panic!("a cosigner does not commit beforehand"),
             Err(error) => panic!("{error:?}"),
         }
         reply

@@ -5,6 +5,7 @@ use bunker_core::{
     event::Event,
     grant::{ConnectionId, Grant, SecretHash},
     keys::TransportSecret,
+    members::Members,
     nip44,
     nip46::{Call, Request},
     policy::Policy,
@@ -29,18 +30,27 @@ pub(crate) fn split(rng: &mut ChaCha20Rng) -> (GroupPublic, Vec<KeyShare>) {
 
 /// A new key, split between the bunker, this holder and the kit.
 pub(crate) fn split_with(second: HolderRole, rng: &mut ChaCha20Rng) -> (GroupPublic, Vec<KeyShare>) {
-    let holders = [(index(1), HolderRole::Bunker), (index(2), second), (index(3), HolderRole::Recovery)];
+    split_among(&[(1, HolderRole::Bunker), (2, second), (3, HolderRole::Recovery)], 2, rng)
+}
+
+pub(super) fn split_among(
+    holders: &[(u16, HolderRole)],
+    threshold: u16,
+    rng: &mut ChaCha20Rng,
+) -> (GroupPublic, Vec<KeyShare>) {
+    let holders: Vec<_> = holders.iter().map(|(number, role)| (index(*number), *role)).collect();
     let secret = keygen::fresh_secret(rng);
-    keygen::split(secret, GroupId::random(rng), &holders, 2, rng).unwrap()
+    keygen::split(secret, GroupId::random(rng), &holders, threshold, rng).unwrap()
 }
 
 pub(super) fn create_group(
     owner: &TransportSecret,
     public: &GroupPublic,
+    members: Members,
     now_s: u64,
     rng: &mut ChaCha20Rng,
 ) -> Statement {
-    let verb = Verb::CreateGroup(public.clone());
+    let verb = Verb::CreateGroup { public: public.clone(), members };
     let template = Statement::template(public.group, 1, &verb, now_s);
     Statement::verify(template.sign_with(owner, rng).unwrap()).unwrap()
 }

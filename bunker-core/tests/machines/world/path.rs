@@ -157,7 +157,7 @@ impl World {
             Ok(pending) => match wire(self, &begun.body) {
                 Ok(reply) => {
                     let reply = through_the_wire(&reply);
-                    joint::finish(pending, &self.bunker.share, reply, &mut self.rng)
+                    joint::finish(pending, &self.bunker.share, vec![reply], &mut self.rng)
                 }
                 Err(error) => Err(Failure::new("holder_unavailable:cosigner", format_args!("{error:?}"))),
             },
