@@ -262,7 +262,7 @@ impl Device {
     }
 
     /// See `Vault::contribute`.
-    pub fn contribute(&self, args: &str, now_ms: f64) -> Answer {
+    pub fn contribute(&mut self, args: &str, now_ms: f64) -> Answer {
         let json::Contribute { shares, request, offer, memory } = read(args)?;
         let shares = SealedShares::parse(&shares).map_err(thrown)?;
         let made = self.vault.contribute(&shares, &request, &offer, memory.as_ref(), whole(now_ms), &mut rng());

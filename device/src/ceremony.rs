@@ -6,12 +6,18 @@
 //! what binds it, so a server that shows different things to different parties is found out by the parties.
 
 mod goal;
+mod people;
 mod renewal;
 #[cfg(test)]
 pub(crate) mod tests;
 mod wire;
 
-use bunker_core::{event::Event, keys::PublicKey, statement::Verb};
+use bunker_core::{
+    event::Event,
+    keys::PublicKey,
+    members::{Member, Members},
+    statement::Verb,
+};
 use frost_wasm_core::{
     ceremony::{
         CeremonyId, Digest32, Failure as Blame, Kind, Memory, Package, Participant, PartyKeys, Step, Transcript,
@@ -27,9 +33,11 @@ use sha2::{Digest, Sha256};
 
 use self::{
     goal::{Expected, Goal},
+    people::Known,
     wire::SeatKey,
 };
 pub use self::{
+    people::{Sharing, is_among_people},
     renewal::{Custody, OtherDevices, Renewal},
     wire::{CeremonyView, JoinRequest, KEYGEN, ParticipantView, RESHARE, StartRequest},
 };
@@ -37,6 +45,7 @@ use crate::{
     Failure,
     holders::Holders,
     owner::OwnerKey,
+    shares::SealedShares,
     split::{self, THRESHOLD},
 };
 
@@ -54,6 +63,8 @@ pub struct Outcome {
     pub ceremony: CeremonyId,
     /// The group, verified by every holder.
     pub public: GroupPublic,
+    /// Who holds its device shares, by ascending number. The first is the group's owner.
+    pub people: Vec<Member>,
     /// This device's shares.
     pub shares: Vec<KeyShare>,
 }
@@ -65,15 +76,23 @@ impl Outcome {
         split::npub(&self.public)
     }
 
-    /// The owner's `create_group` statement.
+    /// The owner's `create_group` statement. It names everybody else who holds a device share.
     pub fn statement<R: RngCore + CryptoRng>(
         &self,
         owner: &OwnerKey,
         now_s: u64,
         rng: &mut R,
     ) -> Result<Event, Failure> {
-        split::create_group(owner, &self.public, now_s, rng)
+        let members = members(&self.public, &self.people, &owner.public_key())?;
+        split::create_group(owner, &self.public, members, now_s, rng)
     }
+}
+
+/// Those of the people who are not the owner.
+pub(crate) fn members(public: &GroupPublic, people: &[Member], owner: &PublicKey) -> Result<Members, Failure> {
+    let others: Vec<_> = people.iter().filter(|it| it.person != *owner).copied().collect();
+    Members::of(&others, public)
+        .map_err(|error| Failure::new("people_unsuitable", format!("These people can't share a key: {error}.")))
 }
 
 /// One place of this device's.
@@ -168,38 +187,100 @@ impl Attendance {
         Ok(Self { is_kept: false, ..Self::new(owner, goal, seed)? })
     }
 
-    /// A new key among people, each with a device of their own. `seed` is all that has to be kept until the end.
+    /// A new key that people share with the server's bunker, each on a device of their own: `signers` of them sign
+    /// together with it. The owner is the first of `people`. `seed` is all that has to be kept until the end.
+    ///
+    /// # Errors
+    /// `people_unsuitable` when it can't be these, or not as many.
     pub fn among<R: RngCore + CryptoRng>(
         owner: &OwnerKey,
-        members: &[PublicKey],
-        threshold: u16,
+        holders: &Holders,
+        people: &[PublicKey],
+        signers: u16,
         seed: &Secret32,
         rng: &mut R,
     ) -> Result<(Self, StartRequest), Failure> {
-        let member = |key: &PublicKey| Expected::person(HolderRole::Device, XOnlyKey::from_bytes(*key.as_bytes()));
-        let goal = Goal::keygen(GroupId::random(rng), threshold, members.iter().map(member).collect())?;
+        let threshold = people::threshold_of(people, signers)?;
+        let person = |key: &PublicKey| Expected::person(HolderRole::Device, XOnlyKey::from_bytes(*key.as_bytes()));
+        let bunker = Expected::server(HolderRole::Bunker, &holders.bunker);
+        let expected = [bunker].into_iter().chain(people.iter().map(person)).collect();
+        let goal = Goal::keygen(GroupId::random(rng), threshold, expected)?;
         Self::start(owner, goal, PEOPLE_ROUND_SECONDS, seed)
     }
 
-    /// Comes to a ceremony that somebody else started, or comes back to one. Show the person the participants first:
-    /// this takes them as they are.
-    pub fn resume(owner: &OwnerKey, view: &CeremonyView, seed: &Secret32) -> Result<Self, Failure> {
-        let given = |number: u16| view.terms.as_ref()?.parties.iter().find(|it| it.number == number);
-        let expected = view.participants.iter().map(|it| {
-            let of_terms = given(it.number);
-            let signing = match it.owner {
-                Some(owner) => Some(XOnlyKey::from_bytes(*owner.as_bytes())),
-                None => of_terms.map(|party| party.signing),
-            };
-            let signing = signing.ok_or_else(|| {
-                let text =
-                    "No key was made: the server names a holder of its own without a key. Do not use this server.";
-                Failure::new("ceremony_misled", text)
-            })?;
-            Ok(Expected::person(it.role, signing))
+    /// Comes to a keygen that somebody else started, or comes back to one. Show the person the participants first:
+    /// this takes them as they are, but for the server's bunker, which has to be the one that it shows to everybody.
+    ///
+    /// # Errors
+    /// `not_invited`; `ceremony_misled` when another of the server's holders takes part.
+    pub fn resume(owner: &OwnerKey, holders: &Holders, view: &CeremonyView, seed: &Secret32) -> Result<Self, Failure> {
+        let expected = view.participants.iter().map(|it| match (it.role, it.owner) {
+            (HolderRole::Bunker, None) => Ok(Expected::server(it.role, &holders.bunker)),
+            (HolderRole::Device, Some(person)) => {
+                Ok(Expected::person(it.role, XOnlyKey::from_bytes(*person.as_bytes())))
+            }
+            (HolderRole::Bunker | HolderRole::Cosigner | HolderRole::Device | HolderRole::Recovery, _) => {
+                let text = "Nothing was sent: the server names a participant who is neither its bunker nor a person \
+                            with a device. Do not join this ceremony.";
+                Err(Failure::new("ceremony_misled", text))
+            }
         });
         let expected = expected.collect::<Result<Vec<_>, Failure>>()?;
         Self::new(owner, Goal::keygen(view.group, view.threshold, expected)?, seed)
+    }
+
+    /// New shares for people who share a key, or are to. What comes out has to be [kept](Self::to_keep) before this device
+    /// accepts it. `seed` is all that has to be kept until then, beside the present share.
+    pub fn share(
+        owner: &OwnerKey,
+        holders: &Holders,
+        sharing: Sharing,
+        seed: &Secret32,
+    ) -> Result<(Self, StartRequest), Failure> {
+        let (goal, share) = sharing.into_goal(holders)?;
+        let (mut attendance, request) = Self::start(owner, goal, PEOPLE_ROUND_SECONDS, seed)?;
+        attendance.is_kept = false;
+        attendance.deal_with(share)?;
+        Ok((attendance, request))
+    }
+
+    /// Comes to new shares of a key that people share, which its owner began; or comes back to them, also as the owner.
+    /// `kept` is what this device has of the key, if anything. Show the person who gets a share first.
+    ///
+    /// # Errors
+    /// `not_invited`; `ceremony_misled` when the key, its owner, or who has a share now is not as this device knows it, or
+    /// one person would have the whole key; `share_missing` when this device is to deal and has no share of this epoch.
+    pub fn join_shared(
+        owner: &OwnerKey,
+        holders: &Holders,
+        kept: Option<&SealedShares>,
+        view: &CeremonyView,
+        seed: &Secret32,
+    ) -> Result<Self, Failure> {
+        let own = owner.public_key();
+        let known = kept.map(|it| Known { public: it.public(), owner: it.authority(own), people: it.people() });
+        let goal = people::joined(holders, known.as_ref(), view)?;
+        let mut attendance = Self { is_kept: false, ..Self::new(owner, goal, seed)? };
+        let present = kept.filter(|it| Some(it.public()) == view.present.as_ref());
+        attendance.deal_with(present.map(|it| it.open_one(owner)).transpose()?)?;
+        Ok(attendance)
+    }
+
+    /// Puts the present share where it deals.
+    fn deal_with(&mut self, share: Option<KeyShare>) -> Result<(), Failure> {
+        let mut share = share;
+        for place in &mut self.places {
+            let Some(index) = self.goal.deals_as(place.number) else { continue };
+            place.present = share.take_if(|share| share.index() == index);
+            if place.present.is_none() {
+                return Err(Failure::new(
+                    "share_missing",
+                    "You are to deal new shares, and this device has no share of the present ones. Take part on the \
+                     device that has it; if it is lost, the owner can give you another: passport key people --anew",
+                ));
+            }
+        }
+        Ok(())
     }
 
     fn start(
@@ -235,6 +316,18 @@ impl Attendance {
     pub fn join(&self) -> JoinRequest {
         let key = |place: &Place| SeatKey { number: place.number, receiving_key: place.keys.receiving_public() };
         JoinRequest { keys: self.places.iter().map(key).collect() }
+    }
+
+    /// Who takes part.
+    #[must_use]
+    pub fn participants(&self) -> Vec<ParticipantView> {
+        self.goal.views()
+    }
+
+    /// How many act together afterwards.
+    #[must_use]
+    pub fn threshold(&self) -> u16 {
+        self.goal.threshold
     }
 
     /// The group that is made, or that gets new shares.
@@ -327,7 +420,8 @@ impl Attendance {
             participant.and_then(|it| it.proven_share(transcript)).map_err(|error| internal(&error))
         };
         let shares = self.places.iter().filter(gets_one).map(share).collect::<Result<Vec<_>, _>>()?;
-        Ok(Outcome { ceremony: transcript.terms().ceremony, public: (**public).clone(), shares })
+        let people = people::people_of(transcript.terms());
+        Ok(Outcome { ceremony: transcript.terms().ceremony, public: (**public).clone(), people, shares })
     }
 
     fn receiving(&self, number: u16) -> Option<frost_wasm_core::provision::ReceivingPublic> {

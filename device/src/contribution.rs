@@ -11,19 +11,28 @@ use bunker_core::{
     keys::{EventId, PublicKey},
     session::{DeviceHolder, DeviceMemory, DeviceRefused, Evidence, Operation},
 };
-use frost_wasm_core::{frost::ecdh::Purpose, share::KeyShare};
+use frost_wasm_core::{
+    frost::{ecdh::Purpose, sign::SigningNonces},
+    share::KeyShare,
+};
 use rand_core::{CryptoRng, RngCore};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use crate::{Failure, owner::OwnerKey};
 
+/// How many requests nonces are kept of: more than a bunker lets wait.
+const NONCES_MAX: usize = 128;
+
 /// Answer to `POST /keys/{group}/requests/{request}/offer`
 #[derive(Deserialize)]
 pub struct Offer {
     evidence: Evidence,
-    /// NIP-44 from the connection's key to the owner key: who has a token and not that key reads nothing.
+    /// NIP-44 from the connection's key to this account's owner key: who has a token and not that key reads nothing.
     contribution: String,
+    /// Which state of the others' contributions it is made for.
+    #[serde(default)]
+    round: u32,
 }
 
 /// A request as the server lists it, as far as it is what the app asked for.
@@ -60,46 +69,89 @@ pub struct ShownTemplate {
     pub created_at: u64,
 }
 
+/// This device as one that contributes.
+#[derive(Debug, Clone, Copy)]
+pub struct Contributor<'a> {
+    /// Its share.
+    pub share: &'a KeyShare,
+    /// The key of this account, to which offers are encrypted.
+    pub own: &'a OwnerKey,
+    /// The group's owner, whose statements count: the account itself, or who shares a key with it.
+    pub authority: PublicKey,
+}
+
+/// The nonces of this device's commitments, by request: until they are used, or too many others came after them.
+#[derive(Debug, Default)]
+pub struct Nonces(Vec<(EventId, SigningNonces)>);
+
 /// What to send, and what to keep before that.
 #[derive(Debug, Serialize)]
 pub struct Contributed {
-    /// `POST /keys/{group}/requests/{request}/contribution` takes this.
-    pub reply: ContributionReply,
+    /// `POST /keys/{group}/requests/{request}/contribution` takes this, with the round. None while it is the turn of
+    /// others: ask for another offer in a while.
+    pub reply: Option<ContributionReply>,
+    /// The offer's.
+    pub round: u32,
     /// What this device remembers of the connection from now on.
     pub memory: DeviceMemory,
 }
 
-/// Opens an offer, judges it, and contributes to it if it is what the person was shown.
-pub fn contribute<R: RngCore + CryptoRng>(
-    share: &KeyShare,
-    owner: &OwnerKey,
-    shown: &ShownRequest,
-    offer: &Offer,
-    memory: Option<&DeviceMemory>,
-    now_ms: u64,
-    rng: &mut R,
-) -> Result<Contributed, Failure> {
-    let owner_pubkey = &owner.public_key();
-    let connection = Connection::restore(offer.evidence.connection.clone(), owner_pubkey, &share.group().group)
-        .map_err(|error| misled(&error.to_string()))?;
-    let call = Zeroizing::new(owner.open_from(&connection.grant().transport_pubkey, &offer.contribution)?);
-    let call = ContributionRequest::decode(&call).map_err(|error| misled(&error.to_string()))?;
-    let event: VerifiedEvent = call.event.into_verified().map_err(|error| misled(&error.to_string()))?;
-    if event.id != shown.request {
-        return Err(misled("it offers another request than the one you were shown"));
+impl Contributor<'_> {
+    /// Opens an offer, judges it, and contributes to it if it is what the person was shown. `nonces` are those of this
+    /// device's commitment to the same request, if it has made one; where several devices sign they come to be here and
+    /// are used up by the signature. They are kept in memory only.
+    ///
+    /// # Errors
+    /// `request_misled`, `request_refused` by the owner's rules, or `share_of_another_epoch`.
+    pub fn contribute<R: RngCore + CryptoRng>(
+        &self,
+        shown: &ShownRequest,
+        offer: &Offer,
+        memory: Option<&DeviceMemory>,
+        nonces: &mut Option<SigningNonces>,
+        now_ms: u64,
+        rng: &mut R,
+    ) -> Result<Contributed, Failure> {
+        let Self { share, own, authority } = self;
+        let connection = Connection::restore(offer.evidence.connection.clone(), authority, &share.group().group)
+            .map_err(|error| misled(&error.to_string()))?;
+        let call = Zeroizing::new(own.open_from(&connection.grant().transport_pubkey, &offer.contribution)?);
+        let call = ContributionRequest::decode(&call).map_err(|error| misled(&error.to_string()))?;
+        let event: VerifiedEvent = call.event.clone().into_verified().map_err(|error| misled(&error.to_string()))?;
+        if event.id != shown.request {
+            return Err(misled("it offers another request than the one you were shown"));
+        }
+        let device = DeviceHolder { public: share.group(), holder: share.index(), owner: authority, memory };
+        let judgement =
+            device.judge(&offer.evidence, &event, &call.conversation, now_ms).map_err(|error| refused(&error))?;
+        if connection.grant().connection != shown.connection || connection.terms().label != shown.label {
+            return Err(misled("it is of another app than you were shown"));
+        }
+        if !shown.is(&judgement.operation) {
+            return Err(misled("the app asked for something else than you were shown"));
+        }
+        let reply = joint::contribute_among(&judgement.operation, &call, share, nonces, rng)
+            .map_err(|error| if error.code() == OTHER_EPOCH { outdated() } else { misled(&error.to_string()) })?;
+        Ok(Contributed { reply, round: offer.round, memory: judgement.memory })
     }
-    let device = DeviceHolder { public: share.group(), holder: share.index(), owner: owner_pubkey, memory };
-    let judgement =
-        device.judge(&offer.evidence, &event, &call.conversation, now_ms).map_err(|error| refused(&error))?;
-    if connection.grant().connection != shown.connection || connection.terms().label != shown.label {
-        return Err(misled("it is of another app than you were shown"));
+}
+
+impl Nonces {
+    /// Takes those of a request out. Whoever does not put them back has lost them, which costs another round.
+    pub fn take(&mut self, request: &EventId) -> Option<SigningNonces> {
+        let at = self.0.iter().position(|(of, _)| of == request)?;
+        Some(self.0.remove(at).1)
     }
-    if !shown.is(&judgement.operation) {
-        return Err(misled("the app asked for something else than you were shown"));
+
+    /// Keeps those of a request, if there are any.
+    pub fn keep(&mut self, request: EventId, nonces: Option<SigningNonces>) {
+        let Some(nonces) = nonces else { return };
+        self.0.retain(|(of, _)| *of != request);
+        self.0.push((request, nonces));
+        if self.0.len() > NONCES_MAX {
+            self.0.remove(0);
+        }
     }
-    let reply = joint::contribute(&judgement.operation, &event.id, share, call.epoch, &call.commitments, rng)
-        .map_err(|error| if error.code() == OTHER_EPOCH { outdated() } else { misled(&error.to_string()) })?;
-    Ok(Contributed { reply, memory: judgement.memory })
 }
 
 impl ShownRequest {
@@ -148,7 +200,8 @@ fn outdated() -> Failure {
     Failure::new(
         "share_of_another_epoch",
         "Nothing was signed: this device's share is from before the shares were renewed. Answer on the device on which \
-         that was done, or renew them here with the newest recovery kit.",
+         that was done. If it is lost, renew them here with the newest recovery kit; or, of a key that people share, have \
+         the owner give you a new share.",
     )
 }
 

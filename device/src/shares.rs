@@ -1,7 +1,7 @@
 //! Shares that live on this device, as they rest there: sealed under a key that follows from the owner key, which the
 //! device has in the clear only while it is unlocked by password or passkey. The server has neither file nor key.
 
-use bunker_core::keys::PublicKey;
+use bunker_core::{event::Event, keys::PublicKey, members::Member};
 use frost_wasm_core::{
     ceremony::CeremonyId,
     group::{GroupId, GroupPublic, HolderIndex, HolderRole},
@@ -11,7 +11,12 @@ use frost_wasm_core::{
 use rand_core::{CryptoRng, RngCore};
 use serde::{Deserialize, Serialize};
 
-use crate::{Failure, ceremony::Outcome, owner::OwnerKey};
+use crate::{
+    Failure,
+    ceremony::{self, Outcome},
+    owner::OwnerKey,
+    split,
+};
 
 /// Version of the form.
 const VERSION: u32 = 1;
@@ -23,6 +28,12 @@ pub struct SealedShares {
     v: u32,
     ceremony: CeremonyId,
     public: GroupPublic,
+    /// The group's owner; none where that is the account itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    owner: Option<PublicKey>,
+    /// Who holds which device share, where people share the key.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    people: Vec<Member>,
     shares: Vec<SealedIndex>,
 }
 
@@ -42,7 +53,12 @@ impl SealedShares {
             let sealed = SealedBytes::seal(&key, &label, secret.expose_secret(), rng).map_err(unsealable)?;
             shares.push(SealedIndex { index: share.index(), sealed });
         }
-        Ok(Self { v: VERSION, ceremony: outcome.ceremony, public: outcome.public.clone(), shares })
+        let own = owner.public_key();
+        let is_shared = outcome.people.iter().any(|it| it.person != own);
+        let people = if is_shared { outcome.people.clone() } else { Vec::new() };
+        let authority = people.first().map(|it| it.person);
+        let (ceremony, public) = (outcome.ceremony, outcome.public.clone());
+        Ok(Self { v: VERSION, ceremony, public, owner: authority, people, shares })
     }
 
     /// Reads what was kept.
@@ -74,6 +90,29 @@ impl SealedShares {
         self.ceremony
     }
 
+    /// Whose word counts for the group: its owner's. `own` is the account that this device is signed in to.
+    #[must_use]
+    pub fn authority(&self, own: PublicKey) -> PublicKey {
+        self.owner.unwrap_or(own)
+    }
+
+    /// Who holds which device share, where people share the key; the owner is the first.
+    #[must_use]
+    pub fn people(&self) -> &[Member] {
+        &self.people
+    }
+
+    /// The owner's `create_group` statement for a key that people share.
+    pub fn statement<R: RngCore + CryptoRng>(
+        &self,
+        owner: &OwnerKey,
+        now_s: u64,
+        rng: &mut R,
+    ) -> Result<Event, Failure> {
+        let members = ceremony::members(&self.public, &self.people, &owner.public_key())?;
+        split::create_group(owner, &self.public, members, now_s, rng)
+    }
+
     /// The Nostr key.
     #[must_use]
     pub fn pubkey(&self) -> PublicKey {
@@ -102,6 +141,7 @@ impl SealedShares {
             kept.index() == made.index() && kept.expose_signing_share().ct_eq(&made.expose_signing_share())
         };
         self.public == outcome.public
+            && (self.people.is_empty() || self.people == outcome.people)
             && self.shares.len() == to_keep(outcome).count()
             && self.open(owner).is_ok_and(|kept| kept.iter().zip(to_keep(outcome)).all(is_same))
     }
@@ -137,6 +177,7 @@ fn not_ours() -> Failure {
 fn damaged() -> Failure {
     Failure::new(
         "share_damaged",
-        "What this device keeps of its share is damaged. Your recovery kit still has the key's other share.",
+        "What this device keeps of its share is damaged. Put back a copy of the file. If there is none: your recovery kit \
+         has the other share of a key of your own, and of one that people share the owner can give you a new share.",
     )
 }

@@ -3,6 +3,7 @@
 use bunker_core::{
     event::Event,
     keys::{PublicKey, TransportSecret},
+    members::Members,
     nip19,
     statement::Verb,
 };
@@ -80,7 +81,7 @@ pub fn split<R: RngCore + CryptoRng>(
         keygen::split(secret, group, &parties, THRESHOLD, rng).map_err(|error| failed(error.to_string()))?;
     let [bunker, cosigner, recovery] =
         <[KeyShare; 3]>::try_from(shares).map_err(|_| failed("it did not come out in three shares".into()))?;
-    let statement = create_group(owner, &public, now_s, rng)?;
+    let statement = create_group(owner, &public, Members::default(), now_s, rng)?;
     let mut seal = |to: &ReceivingPublic, share: &KeyShare| {
         let share_secret = share.expose_signing_share();
         let aad = share_aad(&statement, share.index());
@@ -106,10 +107,11 @@ pub fn npub_of(secret: &Secret32) -> Result<String, Failure> {
 pub(crate) fn create_group<R: RngCore + CryptoRng>(
     owner: &OwnerKey,
     public: &GroupPublic,
+    members: Members,
     now_s: u64,
     rng: &mut R,
 ) -> Result<Event, Failure> {
-    owner.sign(public.group, FIRST_SEQ, &Verb::CreateGroup(public.clone()), now_s, rng)
+    owner.sign(public.group, FIRST_SEQ, &Verb::CreateGroup { public: public.clone(), members }, now_s, rng)
 }
 
 /// The `npub1…` of a group.
@@ -139,7 +141,8 @@ mod tests {
         let npub = npub_of(&secret).unwrap();
         let split = split(secret, &OwnerKey::fresh(&mut rng), &holders(), NOW_S, &mut rng).unwrap();
         let statement = Statement::verify(split.statement.clone()).unwrap();
-        assert_eq!(statement.verb(), &Verb::CreateGroup(split.public.clone()));
+        let created = Verb::CreateGroup { public: split.public.clone(), members: Members::default() };
+        assert_eq!(statement.verb(), &created);
         assert_eq!(split.npub(), npub);
         let packages = [&split.packages.bunker, &split.packages.cosigner];
         for (number, package) in (1..=2_u16).zip(packages) {

@@ -2,7 +2,7 @@
 //!
 //! A passphrase comes in stretched: scrypt runs elsewhere, in memory that goes away with it. What stays until the
 //! vault is dropped is the owner key; a draft stays until it is split, a place in a ceremony until that has ended, a
-//! recovery share until the next one.
+//! recovery share until the next one, and nonces until their signature is made.
 
 mod ceremony;
 
@@ -29,7 +29,7 @@ use crate::{
     Failure,
     ceremony::Attendance,
     connection::{self, NewConnection},
-    contribution::{self, Contributed, Offer, ShownRequest},
+    contribution::{Contributed, Contributor, Nonces, Offer, ShownRequest},
     enrolment::{self, Credentials},
     export::{self, Exported},
     holders::{HolderList, Holders},
@@ -48,6 +48,7 @@ pub struct Vault {
     draft: Option<Secret32>,
     ceremony: Option<Attendance>,
     recovery: Option<KeyShare>,
+    nonces: Nonces,
 }
 
 /// What makes or takes back an account.
@@ -253,9 +254,10 @@ impl Vault {
         export::finish(self.owner()?, group, statement, public, packages)
     }
 
-    /// Contributes with this device's share to what an app asked for, if it is what the person was shown.
+    /// Contributes with this device's share to what an app asked for, if it is what the person was shown. Where several
+    /// devices sign, the nonces of its commitment stay here until it is asked again.
     pub fn contribute<R: RngCore + CryptoRng>(
-        &self,
+        &mut self,
         shares: &SealedShares,
         shown: &ShownRequest,
         offer: &Offer,
@@ -263,9 +265,13 @@ impl Vault {
         now_ms: u64,
         rng: &mut R,
     ) -> Result<Contributed, Failure> {
-        let owner = self.owner()?;
-        let share = shares.open_one(owner)?;
-        contribution::contribute(&share, owner, shown, offer, memory, now_ms, rng)
+        let own = self.owner.as_ref().ok_or_else(locked)?;
+        let share = shares.open_one(own)?;
+        let device = Contributor { share: &share, own, authority: shares.authority(own.public_key()) };
+        let mut nonces = self.nonces.take(&shown.request);
+        let made = device.contribute(shown, offer, memory, &mut nonces, now_ms, rng);
+        self.nonces.keep(shown.request, nonces);
+        made
     }
 
     /// Puts the whole key together out of this device's share and the recovery kit, without any server.
@@ -312,6 +318,7 @@ impl Vault {
             self.draft = None;
             self.ceremony = None;
             self.recovery = None;
+            self.nonces = Nonces::default();
         }
         self.owner = Some(owner);
     }

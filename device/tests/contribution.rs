@@ -4,20 +4,21 @@
 use bunker_core::{
     event::{Event, Template},
     grant::{ConnectionId, ConnectionRecord, Grant, SecretHash, Standing},
-    joint::{self, ContributionRequest, Pending},
+    joint::{self, Asked, ContributionRequest, Gathering, Pending, Taken},
     keys::TransportSecret,
+    members::{Member, Members},
     nip44, nip46,
     policy::Policy,
     session::{Evidence, Operation},
     statement::Verb,
 };
 use frost_wasm_core::{
-    frost::keygen,
+    frost::{keygen, sign::SigningNonces},
     group::{GroupId, HolderIndex, HolderRole},
     share::KeyShare,
 };
 use passport_device::{
-    contribution::{Offer, ShownRequest, contribute},
+    contribution::{Contributed, Contributor, Offer, ShownRequest},
     owner::OwnerKey,
 };
 use rand_chacha::ChaCha20Rng;
@@ -51,7 +52,8 @@ impl World {
         let group = GroupId::random(&mut rng);
         let (public, shares) = keygen::split(keygen::fresh_secret(&mut rng), group, &holders, 2, &mut rng).unwrap();
         let [bunker, device, _]: [KeyShare; 3] = shares.try_into().unwrap();
-        let created = owner.sign(group, 1, &Verb::CreateGroup(public), NOW_S, &mut rng).unwrap();
+        let created =
+            owner.sign(group, 1, &Verb::CreateGroup { public, members: Members::default() }, NOW_S, &mut rng).unwrap();
         let (client, transport) = (TransportSecret::random(&mut rng), TransportSecret::random(&mut rng));
         let policy: Policy = serde_json::from_str(policy).unwrap();
         let grant = Grant {
@@ -94,7 +96,7 @@ impl World {
         (shown, offer, pending)
     }
 
-    fn offer(&mut self, request: &Event, template: &Value) -> (Value, Pending) {
+    fn operation(&self, template: &Value) -> Operation {
         let pubkey = bunker_core::keys::PublicKey::from_bytes(*self.bunker.group().pubkey.as_bytes());
         let template = Template {
             created_at: NOW_S,
@@ -103,7 +105,11 @@ impl World {
             content: template["content"].as_str().unwrap().into(),
         };
         let id = bunker_core::event::compute_id(&pubkey, &template);
-        let operation = Operation::Sign { template, id };
+        Operation::Sign { template, id }
+    }
+
+    fn offer(&mut self, request: &Event, template: &Value) -> (Value, Pending) {
+        let operation = self.operation(template);
         let (pending, commitments) = joint::begin(operation, &request.id, &self.bunker, &mut self.rng).unwrap();
         let conversation = self.transport.conversation_key(&self.client.public_key()).unwrap();
         let call = ContributionRequest::encode(request, &conversation, 0, &commitments);
@@ -112,14 +118,11 @@ impl World {
         (json!({"evidence": self.evidence, "contribution": sealed}), pending)
     }
 
-    fn contribute(
-        &mut self,
-        shown: &Value,
-        offer: &Value,
-    ) -> Result<passport_device::contribution::Contributed, &'static str> {
+    fn contribute(&mut self, shown: &Value, offer: &Value) -> Result<Contributed, &'static str> {
         let shown: ShownRequest = serde_json::from_value(shown.clone()).unwrap();
         let offer: Offer = serde_json::from_value(offer.clone()).unwrap();
-        contribute(&self.device, &self.owner, &shown, &offer, None, NOW_S * 1000, &mut self.rng).map_err(|it| it.code())
+        let device = Contributor { share: &self.device, own: &self.owner, authority: self.owner.public_key() };
+        device.contribute(&shown, &offer, None, &mut None, NOW_S * 1000, &mut self.rng).map_err(|it| it.code())
     }
 }
 
@@ -129,7 +132,7 @@ fn what_was_shown_is_signed_together_with_the_bunker() {
     let (shown, offer, pending) = world.note();
     let made = world.contribute(&shown, &offer).unwrap();
     assert_eq!(made.memory.client, world.client.public_key());
-    let answer = joint::finish(pending, &world.bunker, made.reply, &mut world.rng).unwrap();
+    let answer = joint::finish(pending, &world.bunker, vec![made.reply.unwrap()], &mut world.rng).unwrap();
     let signed = Event::parse(&answer.result).unwrap();
     signed.verify().unwrap();
     assert_eq!((signed.content.as_str(), signed.kind), ("hello", 1));
@@ -175,4 +178,104 @@ fn an_offer_that_does_not_stand_on_the_owners_own_word_is_refused() {
     let mut strict = World::new(r#"{"rules":[{"effect":"allow","methods":["sign_event"],"kinds":[7]}]}"#);
     let (shown, offer, _) = strict.note();
     assert_eq!(strict.contribute(&shown, &offer).map(drop), Err("request_refused"));
+}
+
+/// A key of the bunker and three people, two of whom sign with it; the owner is none of the two here.
+struct Team {
+    world: World,
+    members: Vec<(OwnerKey, KeyShare, Option<SigningNonces>)>,
+    request: Event,
+    shown: Value,
+    gathering: Gathering,
+}
+
+const ROUND_MS: u64 = NOW_S * 1000;
+
+impl Team {
+    fn new(world: World) -> Self {
+        let mut world = world;
+        let holders = [HolderRole::Bunker, HolderRole::Device, HolderRole::Device, HolderRole::Device];
+        let holders: Vec<_> = (1..).map(index).zip(holders).collect();
+        let group = world.bunker.group().group;
+        let (public, shares) =
+            keygen::split(keygen::fresh_secret(&mut world.rng), group, &holders, 3, &mut world.rng).unwrap();
+        let [bunker, _, third, fourth]: [KeyShare; 4] = shares.try_into().unwrap();
+        world.bunker = bunker;
+        let members: Vec<_> =
+            [third, fourth].map(|share| (OwnerKey::fresh(&mut world.rng), share, None)).into_iter().collect();
+        let list: Vec<_> =
+            members.iter().map(|(key, share, _)| Member { holder: share.index(), person: key.public_key() }).collect();
+        let verb = Verb::CreateGroup { members: Members::of(&list, &public).unwrap(), public };
+        world.evidence.created = world.owner.sign(group, 1, &verb, NOW_S, &mut world.rng).unwrap();
+        let template = json!({"kind": 1, "created_at": NOW_S, "tags": [["t", "x"]], "content": "hello"});
+        let request = world.request("sign_event", json!([template.to_string()]));
+        let shown = json!({
+            "request": request.id, "connection": "05".repeat(16), "label": "An app", "method": "sign_event",
+            "kind": 1, "template": template, "peer": null, "plaintext": null, "ciphertext": null,
+        });
+        let operation = world.operation(&template);
+        let gathering = Gathering::begin(operation, &request.id, &world.bunker, &mut world.rng).unwrap();
+        Self { world, members, request, shown, gathering }
+    }
+
+    /// One member's device asks for an offer, and answers it. `None` when it has nothing to say.
+    fn turn(&mut self, at: usize) -> Option<Taken> {
+        let (key, share, nonces) = &mut self.members[at];
+        let Asked::Contribute { round, commitments } = self.gathering.asked(share.index(), ROUND_MS) else {
+            return None;
+        };
+        let World { rng, owner, bunker, evidence, client, transport, .. } = &mut self.world;
+        let conversation = transport.conversation_key(&client.public_key()).unwrap();
+        let call = ContributionRequest::encode(&self.request, &conversation, 0, &commitments);
+        let to_member = transport.conversation_key(&key.public_key()).unwrap();
+        let sealed = nip44::encrypt_random(&to_member, &call, rng).unwrap();
+        let offer = json!({"evidence": evidence, "contribution": sealed, "round": round});
+        let offer: Offer = serde_json::from_value(offer).unwrap();
+        let shown: ShownRequest = serde_json::from_value(self.shown.clone()).unwrap();
+        // Statements count only of the group's owner, not of who holds the share.
+        let mistaken = Contributor { share, own: key, authority: key.public_key() };
+        let refused = mistaken.contribute(&shown, &offer, None, &mut None, ROUND_MS, rng).unwrap_err();
+        assert_eq!(refused.code(), "request_misled");
+        let device = Contributor { authority: owner.public_key(), ..mistaken };
+        let Contributed { reply, round: echoed, .. } =
+            device.contribute(&shown, &offer, None, nonces, ROUND_MS, rng).unwrap();
+        assert_eq!(echoed, round);
+        Some(self.gathering.take(reply?, echoed, bunker, ROUND_MS).unwrap())
+    }
+
+    fn finish(mut self) -> Event {
+        let answer = self.gathering.finish(&self.world.bunker, &mut self.world.rng).unwrap();
+        let signed = Event::parse(&answer.result).unwrap();
+        signed.verify().unwrap();
+        signed
+    }
+}
+
+#[test]
+fn two_members_sign_with_the_bunker_the_last_of_them_at_once() {
+    let mut team = Team::new(World::new(EVERYTHING));
+    // The first commits, and has nothing more to say until the other came.
+    assert_eq!(team.turn(0), Some(Taken::Waiting));
+    assert_eq!(team.turn(0), None);
+    assert!(team.members[0].2.is_some());
+    // The last one commits and signs in one.
+    assert_eq!(team.turn(1), Some(Taken::Waiting));
+    assert!(team.members[1].2.is_none());
+    assert_eq!(team.turn(1), None);
+    assert_eq!(team.turn(0), Some(Taken::Complete));
+    assert!(team.members[0].2.is_none(), "nonces are used once");
+    assert_eq!(team.finish().content, "hello");
+}
+
+#[test]
+fn a_member_whose_process_ended_commits_anew_and_nobody_is_blamed() {
+    let mut team = Team::new(World::new(EVERYTHING));
+    assert_eq!(team.turn(0), Some(Taken::Waiting));
+    assert_eq!(team.turn(1), Some(Taken::Waiting));
+    // Its nonces are gone: what the other one signed is gone with them.
+    team.members[0].2 = None;
+    assert_eq!(team.turn(0), Some(Taken::Waiting));
+    assert_eq!(team.turn(1), Some(Taken::Waiting));
+    assert_eq!(team.turn(0), Some(Taken::Complete));
+    assert_eq!(team.finish().content, "hello");
 }

@@ -9,7 +9,7 @@ use frost_wasm_core::{
     provision::ReceivingPublic,
 };
 
-use super::wire::ParticipantRequest;
+use super::wire::{ParticipantRequest, ParticipantView};
 use crate::{Failure, holders::HolderKeys};
 
 /// What a device knows of a party before the terms are there.
@@ -60,8 +60,8 @@ impl Goal {
     }
 
     /// New shares of a key in use.
-    pub(super) fn reshare(from: GroupPublic, parties: Vec<Expected>, elsewhere: Vec<u16>) -> Self {
-        Self { group: from.group, threshold: from.threshold, purpose: Kind::Reshare { from }, parties, elsewhere }
+    pub(super) fn reshare(from: GroupPublic, threshold: u16, parties: Vec<Expected>, elsewhere: Vec<u16>) -> Self {
+        Self { group: from.group, threshold, purpose: Kind::Reshare { from }, parties, elsewhere }
     }
 
     /// Whether terms are what is wanted. `own` gives the receiving keys of this device's places.
@@ -99,6 +99,19 @@ impl Goal {
             receives: it.receives.filter(|_| !is_keygen),
         };
         (1..).zip(&self.parties).map(request).collect()
+    }
+
+    /// The parties as the server is to show them before anybody has joined.
+    pub(super) fn views(&self) -> Vec<ParticipantView> {
+        let view = |(number, it): (u16, &Expected)| ParticipantView {
+            number,
+            role: it.role,
+            owner: (!it.role.is_on_server()).then(|| PublicKey::from_bytes(*it.signing.as_bytes())),
+            joined: false,
+            deals: it.deals,
+            receives: it.receives,
+        };
+        (1..).zip(&self.parties).map(view).collect()
     }
 
     /// A party in words.

@@ -58,9 +58,16 @@ impl Renewal {
     /// `shares` are those that the person has at hand: in device custody this device's or the kit's, or both.
     ///
     /// # Errors
-    /// When they are of another epoch or identity, or too few, or the server could not act afterwards.
+    /// When people share the key; when the shares are of another epoch or identity, or too few; when the server could not
+    /// act afterwards.
     pub fn new(from: &GroupPublic, shares: Vec<KeyShare>, custody: Custody) -> Result<Self, Failure> {
         let present = Custody::of(from);
+        if Custody::is_shared(from) {
+            return Err(Failure::new(
+                "key_is_shared",
+                "People share this key, so its shares are dealt anew by them together. In a terminal: passport key people",
+            ));
+        }
         if shares.iter().any(|share| **share.group() != *from) {
             return Err(Failure::new(
                 "share_of_another_epoch",
@@ -138,7 +145,8 @@ impl Renewal {
         parties.sort_by_key(|party| party.receives.or(party.deals));
         let is_elsewhere = |it: &Expected| it.receives.is_some_and(|index| elsewhere.contains(&index));
         let numbers = (1..).zip(&parties).filter(|(_, it)| is_elsewhere(it)).map(|(number, _)| number).collect();
-        Ok((Goal::reshare(from, parties, numbers), shares))
+        let threshold = from.threshold;
+        Ok((Goal::reshare(from, threshold, parties, numbers), shares))
     }
 
     /// The number that this device has, or gets: its own, or that of the one whose place it takes.
@@ -205,5 +213,5 @@ pub(super) fn joined(
     };
     let parties = view.participants.iter().map(expected).collect::<Result<Vec<_>, _>>()?;
     let elsewhere = (1..).zip(&parties).map(|(number, _)| number).filter(|number| *number != mine).collect();
-    Ok(Goal::reshare(from.clone(), parties, elsewhere))
+    Ok(Goal::reshare(from.clone(), from.threshold, parties, elsewhere))
 }

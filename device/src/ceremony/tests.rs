@@ -133,6 +133,10 @@ impl Server {
             round: transcript.map_or(0, Transcript::round),
             waits_for: self.meeting.waits_for(),
             due_at: 0,
+            present: match &invitation.purpose {
+                Kind::Keygen => None,
+                Kind::Reshare { from } => Some(from.clone()),
+            },
             participants: invitation
                 .parties
                 .iter()
@@ -188,26 +192,85 @@ fn a_key_for_device_custody_gives_this_device_a_share_to_keep_and_one_for_the_ki
     assert_eq!(kept.open_one(&stranger).unwrap_err().code(), "share_does_not_open");
 }
 
+/// People, each with a device, and the seeds that these have.
+struct People {
+    owners: Vec<OwnerKey>,
+    seeds: Vec<Secret32>,
+}
+
+impl People {
+    fn new(count: usize, rng: &mut ChaCha20Rng) -> Self {
+        let owners = (0..count).map(|_| OwnerKey::fresh(rng)).collect();
+        Self { owners, seeds: (0..count).map(|_| Secret32::random(rng)).collect() }
+    }
+
+    fn keys(&self, which: &[usize]) -> Vec<PublicKey> {
+        which.iter().map(|at| self.owners[*at].public_key()).collect()
+    }
+
+    fn start(&self, which: &[usize], signers: u16, rng: &mut ChaCha20Rng) -> (Attendance, StartRequest) {
+        let people = self.keys(which);
+        Attendance::among(&self.owners[which[0]], &holders(), &people, signers, &self.seeds[which[0]], rng).unwrap()
+    }
+
+    fn resume(&self, at: usize, view: &CeremonyView) -> Attendance {
+        Attendance::resume(&self.owners[at], &holders(), view, &self.seeds[at]).unwrap()
+    }
+
+    /// A key of these people and the bunker: what each of them has, and the bunker's share.
+    fn made(&self, which: &[usize], signers: u16, rng: &mut ChaCha20Rng) -> (Vec<Outcome>, Vec<KeyShare>) {
+        let (first, request) = self.start(which, signers, rng);
+        let mut server = Server::start(&request, rng);
+        let mut devices = vec![first];
+        for at in &which[1..] {
+            let device = self.resume(*at, &server.view(0));
+            server.join(&device.join());
+            devices.push(device);
+        }
+        (attended_by_all(&mut devices, &mut server, rng), server.shares())
+    }
+}
+
+/// Everybody does what is due, in turns, until all have what comes out.
+fn attended_by_all(devices: &mut [Attendance], server: &mut Server, rng: &mut ChaCha20Rng) -> Vec<Outcome> {
+    for _ in 0..20 {
+        server.drive(rng);
+        for device in &mut *devices {
+            device.take(&server.view(device.next()), rng).unwrap();
+            if device.to_keep().unwrap().is_some() {
+                device.kept();
+            }
+            for package in device.take(&server.view(device.next()), rng).unwrap() {
+                server.post(&package, rng);
+            }
+        }
+    }
+    let outcome = |device: &mut Attendance| {
+        device.take(&server.view(device.next()), rng).unwrap();
+        device.outcome().unwrap().unwrap()
+    };
+    devices.iter_mut().map(outcome).collect()
+}
+
 #[test]
 fn people_join_one_after_the_other_and_one_comes_back_after_each_step() {
     let mut rng = rng(2);
-    let owners: Vec<_> = (0..3).map(|_| OwnerKey::fresh(&mut rng)).collect();
-    let members: Vec<_> = owners.iter().map(OwnerKey::public_key).collect();
-    let seeds: Vec<_> = (0..3).map(|_| Secret32::random(&mut rng)).collect();
-    let (first, request) = Attendance::among(&owners[0], &members, 2, &seeds[0], &mut rng).unwrap();
+    let people = People::new(3, &mut rng);
+    let (first, request) = people.start(&[0, 1, 2], 2, &mut rng);
     let mut server = Server::start(&request, &mut rng);
     let mut devices = vec![first];
     for at in 1..3 {
-        let device = Attendance::resume(&owners[at], &server.view(0), &seeds[at]).unwrap();
+        let device = people.resume(at, &server.view(0));
         server.join(&device.join());
         devices.push(device);
     }
+    server.drive(&mut rng);
     let mut lost = 0;
     while server.meeting.end().is_none() {
         for at in 0..3 {
             if at == 1 && lost < 4 {
                 // Its process ended: all that is left is the seed.
-                devices[at] = Attendance::resume(&owners[at], &server.view(0), &seeds[at]).unwrap();
+                devices[at] = people.resume(at, &server.view(0));
                 lost += 1;
             }
             let view = server.view(devices[at].next());
@@ -217,10 +280,256 @@ fn people_join_one_after_the_other_and_one_comes_back_after_each_step() {
         }
     }
     assert_eq!(server.meeting.end(), Some(End::Verified));
-    for (device, number) in devices.iter_mut().zip(1..) {
+    for (device, number) in devices.iter_mut().zip(2..) {
         device.take(&server.view(device.next()), &mut rng).unwrap();
         let outcome = device.outcome().unwrap().unwrap();
         assert_eq!(outcome.shares.iter().map(|it| it.index().get()).collect::<Vec<_>>(), [number]);
+        assert_eq!(outcome.public.threshold, 3);
+        assert_eq!(roles(&outcome.public)[0], (1, HolderRole::Bunker));
+        let whom: Vec<_> = outcome.people.iter().map(|it| (it.holder.get(), it.person)).collect();
+        assert_eq!(whom, (2..).zip(people.keys(&[0, 1, 2])).collect::<Vec<_>>());
+    }
+}
+
+#[test]
+fn the_owners_statement_names_the_others_and_each_device_knows_whose_word_counts() {
+    let mut rng = rng(12);
+    let people = People::new(3, &mut rng);
+    let (outcomes, _) = people.made(&[1, 0, 2], 1, &mut rng);
+    let owner = &people.owners[1];
+    let check = |event: Event| {
+        let statement = bunker_core::statement::Statement::verify(event).unwrap();
+        let Verb::CreateGroup { public, members } = statement.verb() else { panic!("another statement") };
+        assert_eq!(public, &outcomes[0].public);
+        let listed: Vec<_> = members.list().iter().map(|it| (it.holder.get(), it.person)).collect();
+        assert_eq!(listed, [(3, people.owners[0].public_key()), (4, people.owners[2].public_key())]);
+    };
+    check(outcomes[0].statement(owner, 1_790_000_000, &mut rng).unwrap());
+    for (outcome, at) in outcomes.iter().zip([1, 0, 2]) {
+        let own = &people.owners[at];
+        let kept = SealedShares::seal(outcome, own, &mut rng).unwrap();
+        let kept = SealedShares::parse(&kept.to_text().unwrap()).unwrap();
+        assert!(kept.opens_to(outcome, own));
+        assert_eq!(kept.authority(own.public_key()), owner.public_key());
+        assert_eq!(kept.people(), outcome.people);
+        if at == 1 {
+            check(kept.statement(owner, 1_790_000_000, &mut rng).unwrap());
+        }
+    }
+    // Of one person's own key the file says nothing more than before.
+    let (mut device, request) = Attendance::with_device(owner, &holders(), &mut rng).unwrap();
+    let outcome = attended(&mut device, &mut Server::start(&request, &mut rng), &mut rng);
+    let kept = SealedShares::seal(&outcome, owner, &mut rng).unwrap();
+    let text = kept.to_text().unwrap();
+    assert!(!text.contains("\"people\"") && !text.contains("\"owner\""), "{text}");
+    assert_eq!(kept.authority(owner.public_key()), owner.public_key());
+}
+
+#[test]
+fn not_everybody_can_share_a_key_with_everybody() {
+    let mut rng = rng(13);
+    let people = People::new(10, &mut rng);
+    let all: Vec<usize> = (0..10).collect();
+    let mut code = |which: &[usize], signers| {
+        let named = people.keys(which);
+        let made = Attendance::among(&people.owners[0], &holders(), &named, signers, &people.seeds[0], &mut rng);
+        made.map(drop).map_err(|failure| failure.code())
+    };
+    assert_eq!(code(&[0, 1], 2), Ok(()));
+    assert_eq!(code(&all[..9], 9), Ok(()));
+    for (which, signers) in [(&all[..], 2), (&[0], 1), (&[0, 1, 1], 2), (&[0, 1], 0), (&[0, 1], 3)] {
+        assert_eq!(code(which, signers), Err("people_unsuitable"), "{which:?}");
+    }
+    assert_eq!(code(&[1, 2], 1), Err("not_invited"));
+}
+
+#[test]
+fn a_server_that_puts_another_key_or_person_in_a_place_is_found_out() {
+    let mut rng = rng(14);
+    let people = People::new(3, &mut rng);
+    let (_, request) = people.start(&[0, 1], 1, &mut rng);
+    let mut server = Server::start(&request, &mut rng);
+    let joining = server.view(0);
+    server.join(&people.resume(1, &joining).join());
+    let good = server.view(0);
+    let other = good.terms.as_ref().unwrap().parties[2].receiving;
+    let stranger = XOnlyKey::from_bytes(*people.owners[2].public_key().as_bytes());
+    let changes: [&dyn Fn(&mut Terms); 6] = [
+        &|it| it.parties[0].signing = XOnlyKey::from_bytes([7; 32]),
+        &|it| it.parties[0].receiving = other,
+        &|it| it.parties[1].signing = stranger,
+        &|it| it.parties[2].signing = stranger,
+        &|it| it.threshold = 3,
+        &|it| it.parties.truncate(2),
+    ];
+    for (at, change) in changes.iter().enumerate() {
+        for person in [0, 1] {
+            let mut view = good.clone();
+            change(view.terms.as_mut().unwrap());
+            let mut device = people.resume(person, &joining);
+            let refused = device.take(&view, &mut rng).map(drop).map_err(|failure| failure.code());
+            assert_eq!(refused, Err("ceremony_misled"), "change {at} for {person}");
+        }
+    }
+    assert!(people.resume(1, &joining).take(&good, &mut rng).is_ok());
+    // A holder that has no place among people.
+    for role in [HolderRole::Cosigner, HolderRole::Recovery, HolderRole::Device] {
+        let mut view = joining.clone();
+        view.participants[0].role = role;
+        let refused = Attendance::resume(&people.owners[1], &holders(), &view, &people.seeds[1]).unwrap_err();
+        assert_eq!(refused.code(), "ceremony_misled");
+    }
+}
+
+/// What one device keeps.
+fn kept(outcome: &Outcome, owner: &OwnerKey, rng: &mut ChaCha20Rng) -> SealedShares {
+    SealedShares::seal(outcome, owner, rng).unwrap()
+}
+
+/// A share as it is opened from what is kept.
+fn opened(outcome: &Outcome, owner: &OwnerKey, rng: &mut ChaCha20Rng) -> Option<KeyShare> {
+    Some(kept(outcome, owner, rng).open_one(owner).unwrap())
+}
+
+#[test]
+fn one_of_those_who_share_a_key_is_replaced_and_the_key_stays() {
+    let mut rng = rng(15);
+    let people = People::new(4, &mut rng);
+    let (before, bunker) = people.made(&[0, 1, 2], 2, &mut rng);
+    let public = before[0].public.clone();
+    let mine = opened(&before[0], &people.owners[0], &mut rng);
+    // 2 goes, 3 comes: with the owner's that is less than three shares, so nobody has to wait.
+    let after = people.keys(&[0, 1, 3]);
+    let sharing = Sharing::new(&public, &before[0].people, &after, &[], 2, mine).unwrap();
+    assert!(!sharing.needs_export());
+    assert_eq!(sharing.leaving().count(), 0);
+    assert_eq!(sharing.people().iter().map(|it| it.holder.get()).collect::<Vec<_>>(), [2, 3, 5]);
+    let (first, request) = Attendance::share(&people.owners[0], &holders(), sharing, &people.seeds[0]).unwrap();
+    let mut server = Server::start_with(&request, bunker, &mut rng);
+
+    let view = server.view(0);
+    assert!(is_among_people(&view));
+    let join = |at: usize, kept: Option<&SealedShares>, view: &CeremonyView| {
+        Attendance::join_shared(&people.owners[at], &holders(), kept, view, &people.seeds[at])
+    };
+    let staying = kept(&before[1], &people.owners[1], &mut rng);
+    let code = |it: Result<Attendance, Failure>| it.map(drop).unwrap_err().code();
+    // Who deals has to have a share, and who is not in it has no part.
+    assert_eq!(code(join(1, None, &view)), "share_missing");
+    let leaver = kept(&before[2], &people.owners[2], &mut rng);
+    assert_eq!(code(join(2, Some(&leaver), &view)), "not_invited");
+    let (others, _) = people.made(&[0, 1], 1, &mut rng);
+    let changes: [&dyn Fn(&mut CeremonyView); 8] = [
+        &|it| it.present = None,
+        &|it| it.present = Some(others[0].public.clone()),
+        &|it| it.participants[1].owner = Some(people.owners[3].public_key()),
+        &|it| it.participants[3].receives = HolderIndex::new(4).ok(),
+        &|it| it.participants[3].receives = it.participants[1].receives.take(),
+        &|it| it.threshold = 1,
+        &|it| it.participants[3].role = HolderRole::Recovery,
+        &|it| KEYGEN.clone_into(&mut it.kind),
+    ];
+    for (at, change) in changes.into_iter().enumerate() {
+        let mut view = view.clone();
+        change(&mut view);
+        assert_eq!(code(join(1, Some(&staying), &view)), "ceremony_misled", "change {at}");
+    }
+
+    let second = join(1, Some(&staying), &view).unwrap();
+    let newcomer = join(3, None, &view).unwrap();
+    let mut devices = vec![first, second, newcomer];
+    for device in &devices[1..] {
+        server.join(&device.join());
+    }
+    devices[0].take(&server.view(0), &mut rng).unwrap();
+    assert!(matches!(devices[0].word(), Some(Verb::Reshare { .. })));
+    // The owner's process ended after it had begun: it comes back in the same way as the others come.
+    let begun = kept(&before[0], &people.owners[0], &mut rng);
+    devices[0] = join(0, Some(&begun), &server.view(0)).unwrap();
+    let outcomes = attended_by_all(&mut devices, &mut server, &mut rng);
+    let new = &outcomes[0].public;
+    assert_eq!((new.pubkey, new.epoch, new.threshold), (public.pubkey, 1, 3));
+    assert_eq!(new.holders.iter().map(|it| it.index.get()).collect::<Vec<_>>(), [1, 2, 3, 5]);
+    assert_eq!(server.shares().len(), 1);
+    for (outcome, at) in outcomes.iter().zip([0, 1, 3]) {
+        assert_eq!(outcome.shares.len(), 1);
+        let kept = kept(outcome, &people.owners[at], &mut rng);
+        assert_eq!(kept.authority(people.owners[at].public_key()), people.owners[0].public_key());
+    }
+    // The old share fits no more, and what the server shows of the past is refused.
+    assert_eq!(code(join(1, Some(&kept(&outcomes[1], &people.owners[1], &mut rng)), &view)), "ceremony_misled");
+}
+
+#[test]
+fn who_deals_follows_from_who_stays_and_from_what_nobody_should_get_at_once() {
+    let mut rng = rng(16);
+    let people = People::new(5, &mut rng);
+    let (before, _) = people.made(&[0, 1, 2], 2, &mut rng);
+    let (public, owner) = (before[0].public.clone(), &people.owners[0]);
+    let mut sharing = |after: &[usize], anew: &[usize], signers, has_share: bool| {
+        let share = opened(&before[0], owner, &mut rng).filter(|_| has_share);
+        let (after, anew) = (people.keys(after), people.keys(anew));
+        let sharing = Sharing::new(&public, &before[0].people, &after, &anew, signers, share)?;
+        let (needs_export, leaving) = (sharing.needs_export(), sharing.leaving().count());
+        let (_, request) = Attendance::share(owner, &holders(), sharing, &people.seeds[0])?;
+        let deals: Vec<_> = request.participants.iter().filter_map(|it| it.deals).map(HolderIndex::get).collect();
+        let gets: Vec<_> = request.participants.iter().filter_map(|it| it.receives).map(HolderIndex::get).collect();
+        Ok::<_, Failure>((deals, gets, needs_export, leaving))
+    };
+    // A refresh: the bunker and as many as it takes.
+    assert_eq!(sharing(&[0, 1, 2], &[], 2, true).unwrap(), (vec![1, 2, 3], vec![1, 2, 3, 4], false, 0));
+    // With the owner's device lost, the others deal, and the owner keeps its number.
+    assert_eq!(sharing(&[0, 1, 2], &[], 2, false).unwrap(), (vec![1, 3, 4], vec![1, 2, 3, 4], false, 0));
+    // Somebody who lost a share gets another number.
+    assert_eq!(sharing(&[0, 1, 2], &[1], 2, true).unwrap(), (vec![1, 2, 4], vec![1, 2, 4, 5], false, 0));
+    // Who leaves deals, where there are not enough without them.
+    assert_eq!(sharing(&[0, 3], &[], 2, true).unwrap(), (vec![1, 2, 3], vec![1, 2, 5], false, 1));
+    // The owner and newcomers would have all of it: people deal, so that nobody has to wait; or else everybody waits.
+    assert_eq!(sharing(&[0, 1, 2, 3], &[], 1, true).unwrap(), (vec![2, 3, 4], vec![1, 2, 3, 4, 5], false, 0));
+    assert_eq!(sharing(&[0, 1, 3, 4], &[], 2, true).unwrap(), (vec![1, 2, 3], vec![1, 2, 3, 5, 6], true, 0));
+    assert_eq!(sharing(&[0, 1], &[1], 1, false).unwrap_err().code(), "share_missing");
+    assert_eq!(sharing(&[0, 1, 2], &[0], 2, true).unwrap_err().code(), "people_unsuitable");
+    assert_eq!(sharing(&[0, 1, 2], &[], 4, true).unwrap_err().code(), "people_unsuitable");
+    let theirs = opened(&before[0], owner, &mut rng).unwrap();
+    let next = GroupPublic { epoch: 1, ..public.clone() };
+    let refused = Sharing::new(&next, &before[0].people, &people.keys(&[0, 1]), &[], 1, Some(theirs)).unwrap_err();
+    assert_eq!(refused.code(), "share_of_another_epoch");
+    // And no kit renews what people share.
+    assert_eq!(Renewal::new(&public, Vec::new(), Custody::Device).unwrap_err().code(), "key_is_shared");
+}
+
+#[test]
+fn a_key_of_ones_own_is_shared_from_either_custody() {
+    let mut rng = rng(17);
+    let people = People::new(3, &mut rng);
+    let owner = &people.owners[0];
+    for (custody, signers, waits, deals, gets) in [
+        (Custody::Hosted, 3, false, [1, 2], [1, 4, 5, 6]),
+        (Custody::Hosted, 2, true, [1, 2], [1, 4, 5, 6]),
+        (Custody::Device, 2, true, [1, 2], [1, 2, 4, 5]),
+    ] {
+        let (public, server_shares, own) = made(owner, custody, &mut rng);
+        let share = own.into_iter().find(|share| share.role() == HolderRole::Device);
+        let before: Vec<_> = share.iter().map(|it| Member { holder: it.index(), person: owner.public_key() }).collect();
+        let sharing = Sharing::new(&public, &before, &people.keys(&[0, 1, 2]), &[], signers, share).unwrap();
+        assert_eq!(sharing.needs_export(), waits);
+        let (first, request) = Attendance::share(owner, &holders(), sharing, &people.seeds[0]).unwrap();
+        let dealers: Vec<_> = request.participants.iter().filter_map(|it| it.deals).map(HolderIndex::get).collect();
+        assert_eq!(dealers, deals);
+        let mut server = Server::start_with(&request, server_shares, &mut rng);
+        let mut devices = vec![first];
+        for at in 1..3 {
+            let view = server.view(0);
+            let device =
+                Attendance::join_shared(&people.owners[at], &holders(), None, &view, &people.seeds[at]).unwrap();
+            server.join(&device.join());
+            devices.push(device);
+        }
+        let outcomes = attended_by_all(&mut devices, &mut server, &mut rng);
+        let public_after = &outcomes[2].public;
+        assert_eq!((public_after.pubkey, public_after.threshold), (public.pubkey, signers + 1));
+        assert_eq!(public_after.holders.iter().map(|it| it.index.get()).collect::<Vec<_>>(), gets);
+        assert_eq!(outcomes[2].people.first().map(|it| it.person), Some(owner.public_key()));
     }
 }
 

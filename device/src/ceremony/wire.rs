@@ -74,6 +74,9 @@ pub struct CeremonyView {
     pub due_at: u64,
     /// Who takes part.
     pub participants: Vec<ParticipantView>,
+    /// In a reshare: the group that gets new shares.
+    #[serde(default)]
+    pub present: Option<GroupPublic>,
     /// What everybody signs, once all have joined.
     pub terms: Option<Terms>,
     /// What was said after what was asked for.
