@@ -208,9 +208,10 @@ impl Ledger {
             Ask::Encrypt => (rules.encrypts, rules.asks_to_encrypt),
         };
         match self.words.get(&asked.id) {
+            // Whatever the owner allows later.
+            Some(Word::Denied(of)) if of == id => Duty::Refuse,
             _ if allows && is_left => Duty::GoAlong,
             _ if !asks => Duty::Refuse,
-            Some(Word::Denied(of)) if of == id => Duty::Refuse,
             Some(word) if *word == Word::Approved(*id, asked.what) => Duty::GoAlong,
             _ => match self.allowances.get(&(*id, asked.what)) {
                 Some(until) if until.is_none_or(|until| now_s < until) => Duty::GoAlong,

@@ -545,7 +545,9 @@ impl Run {
                 assert!(is_about_signing && is_permitted);
                 self.cosigner.record(&asked);
             }
-            (Ok(ContributionReply::Refused { .. }), _) => assert!(!is_permitted || asked.what == Ask::Ping),
+            (Ok(ContributionReply::Refused { code, .. }), _) => {
+                assert!(!is_permitted || asked.what == Ask::Ping, "{code}")
+            }
             (Err(Uncontributed::Event(_) | Uncontributed::Unreadable(_)), _) => {}
             (other, what) => panic!("{lie:?} about {what:?} got {other:?}"),
         }
