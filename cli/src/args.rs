@@ -57,13 +57,13 @@ pub(crate) enum Command {
     /// End your account
     #[command(subcommand)]
     Account(Account),
-    /// Make, import, list, refresh and delete keys (Nostr identities)
+    /// Make, import, list, refresh, share and delete keys (Nostr identities)
     #[command(subcommand)]
     Key(Key),
     /// Check and renew recovery kits
     #[command(subcommand)]
     Kit(Kit),
-    /// Make a key together with other people
+    /// Make a key and share it with other people
     #[command(subcommand)]
     Ceremony(Ceremony),
     #[command(subcommand)]
@@ -90,6 +90,7 @@ pub(crate) enum Key {
     List(c::key_list::List),
     Refresh(c::key_refresh::Refresh),
     Join(c::key_join::Join),
+    People(c::key_people::People),
     Delete(c::key_delete::Delete),
 }
 
@@ -100,7 +101,7 @@ pub(crate) enum Kit {
     Renew(c::kit_renew::Renew),
 }
 
-/// What can be done about ceremonies, in which people make a key together.
+/// What can be done about ceremonies, in which people make a key or get new shares of it.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Ceremony {
     Start(c::ceremony_start::Start),

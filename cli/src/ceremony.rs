@@ -7,9 +7,14 @@ pub(crate) mod tests;
 
 use std::time::Duration;
 
-use bunker_core::keys::PublicKey;
-use frost_wasm_core::ceremony::{CeremonyId, Package};
-use passport_device::ceremony::{Attendance, CeremonyView, Outcome, ParticipantView, StartRequest};
+use bunker_core::{keys::PublicKey, nip19};
+use frost_wasm_core::{
+    ceremony::{CeremonyId, Package},
+    group::HolderRole,
+};
+use passport_device::ceremony::{
+    Attendance, CeremonyView, Outcome, ParticipantView, RESHARE, StartRequest, is_among_people,
+};
 
 use crate::{
     calendar::Moment,
@@ -122,23 +127,90 @@ pub(crate) fn has_failed(view: &CeremonyView) -> bool {
     matches!(view.status.as_str(), "failed" | "cancelled" | "expired")
 }
 
+/// Waits until everybody has joined.
+pub(crate) fn gather(
+    session: &mut Session,
+    attendance: &mut Attendance,
+    view: &mut CeremonyView,
+    output: &Output,
+) -> Result<(), Failure> {
+    let (mut told, mut stumbles) = (String::new(), 0);
+    loop {
+        // What this device has to say itself it says again when it attends.
+        attendance.take(view, &mut platform::rng())?;
+        if attendance.round() > 0 {
+            return Ok(());
+        }
+        let stand = stand(0, &view.participants);
+        if stand != told {
+            output.note(&stand);
+            told = stand;
+        }
+        platform::pause(EVERY);
+        match look(session, view.operation_id, attendance.next()) {
+            Ok(now) => {
+                *view = now;
+                stumbles = 0;
+            }
+            Err(failure) if is_passing(&failure) && stumbles < PATIENCE => stumbles += 1,
+            Err(failure) => return Err(failure),
+        }
+    }
+}
+
 /// A ceremony in full, for a person who is to decide about it.
 pub(crate) fn describe(view: &CeremonyView, own: &PublicKey) -> String {
-    let people = view.participants.len();
-    let head = format!(
-        "Ceremony {} ({}): a key of {people}, any {} of whom sign together",
-        view.operation_id,
-        plain(&view.status),
-        view.threshold
-    );
+    let has_bunker = view.participants.iter().any(|it| it.role == HolderRole::Bunker);
+    let signers = view.threshold.saturating_sub(u16::from(has_bunker));
+    let people = receivers(view).filter(|it| it.owner.is_some()).count();
+    let what = match (view.kind == RESHARE, has_bunker) {
+        (false, false) => format!("a key of {people}, any {} of whom sign together", view.threshold),
+        (false, true) => format!("a new key of {people} people; {} together with the server", sign(signers)),
+        (true, _) if !is_among_people(view) => "new shares of a key of yours".to_owned(),
+        (true, _) => {
+            let key = view.present.as_ref().map(|it| nip19::encode_npub(&PublicKey::from_bytes(*it.pubkey.as_bytes())));
+            let key = key.unwrap_or_else(|| "a key".into());
+            format!(
+                "new shares of {key}; afterwards {people} people share it, and {} together with the server",
+                sign(signers)
+            )
+        }
+    };
+    let head = format!("Ceremony {} ({}): {what}", view.operation_id, plain(&view.status));
+    let owner = owner_of(view);
     let line = |it: &ParticipantView| {
         let who = it.owner.map_or_else(|| format!("the server's {}", it.role), |owner| owner.to_string());
         let you = if it.owner == Some(*own) { " (you)" } else { "" };
+        let owns = if has_bunker && it.owner.is_some() && it.owner == owner { ", owns the key" } else { "" };
+        let share = if view.kind == RESHARE && !gets_share(it) { ", has no share afterwards" } else { "" };
         let joined = if it.joined { ", has joined" } else { "" };
-        format!("  {:>2}  {who}{you}{joined}", it.number)
+        format!("  {:>2}  {who}{you}{owns}{share}{joined}", it.number)
     };
     let due = is_open(view).then(|| format!("  This round ends at {} UTC", Moment { unix_s: view.due_at }));
     [head].into_iter().chain(view.participants.iter().map(line)).chain(due).collect::<Vec<_>>().join("\n")
+}
+
+/// How many of some people sign, in words.
+pub(crate) fn sign(signers: u16) -> String {
+    match signers {
+        1 => "any one of them signs".into(),
+        _ => format!("any {signers} of them sign"),
+    }
+}
+
+/// Who owns the key afterwards, where people share it: whoever has the device share with the lowest number.
+pub(crate) fn owner_of(view: &CeremonyView) -> Option<PublicKey> {
+    let devices = receivers(view).filter(|it| it.role == HolderRole::Device);
+    devices.min_by_key(|it| (it.receives, it.number)).and_then(|it| it.owner)
+}
+
+/// Those who have a share afterwards.
+fn receivers(view: &CeremonyView) -> impl Iterator<Item = &ParticipantView> {
+    view.participants.iter().filter(|it| view.kind != RESHARE || gets_share(it))
+}
+
+fn gets_share(it: &ParticipantView) -> bool {
+    it.receives.is_some()
 }
 
 /// Says it, one after the other. Each is the same when it is said again, so a lost answer is asked for again.

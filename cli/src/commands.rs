@@ -16,6 +16,7 @@ pub(crate) mod key_delete;
 pub(crate) mod key_import;
 pub(crate) mod key_join;
 pub(crate) mod key_list;
+pub(crate) mod key_people;
 pub(crate) mod key_refresh;
 pub(crate) mod kit_check;
 pub(crate) mod kit_renew;
@@ -54,6 +55,7 @@ pub(crate) fn run(command: Command, output: &Output) -> Result<(), Failure> {
         Command::Key(Key::List(it)) => it.run(output),
         Command::Key(Key::Refresh(it)) => it.run(output),
         Command::Key(Key::Join(it)) => it.run(output),
+        Command::Key(Key::People(it)) => it.run(output),
         Command::Key(Key::Delete(it)) => it.run(output),
         Command::Kit(Kit::Check(it)) => it.run(output),
         Command::Kit(Kit::Renew(it)) => it.run(output),

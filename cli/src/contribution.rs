@@ -1,10 +1,10 @@
-//! This device's part in a request of a key in device custody: it judges what the server offers, remembers what it saw
+//! This device's part in a request of a key in device custody, its person's own or a shared one: it judges what the server offers, remembers what it saw
 //! (`devices/<group>.json`), and contributes with its share.
 
-use bunker_core::{event::Template, grant::ConnectionId, joint::ContributionReply, session::DeviceMemory};
+use bunker_core::{event::Template, grant::ConnectionId, keys::PublicKey, session::DeviceMemory};
 use frost_wasm_core::{group::GroupId, share::KeyShare};
 use passport_device::{
-    contribution::{self, Offer, ShownRequest, ShownTemplate},
+    contribution::{Contributed, Contributor, Nonces, Offer, ShownRequest, ShownTemplate},
     owner::OwnerKey,
 };
 use serde::{Deserialize, Serialize};
@@ -15,17 +15,22 @@ use crate::{
     identity, platform,
     server::Method,
     session::Session,
-    shares::Shares,
+    shares::{Shares, signers},
     store::{self, VERSION, name, written},
-    wire::{ContributeReply, ContributeRequest, KeyView, RequestView},
+    wire::{ContributeReply, ContributeRequest, ContributionStatus, KeyView, RequestView},
 };
 
 /// How many offers are taken before giving up: another device may take one at the same time, or the server restart.
 const OFFERS: u32 = 3;
 
+/// The offer was made for what is not any more.
+const OFFER_GONE: &str = "offer_gone";
+
 /// This device as a holder of a key.
 pub(crate) struct DeviceShare {
     share: KeyShare,
+    /// Whose statements count: the key's owner.
+    authority: PublicKey,
     shares: Shares,
     memories: Memories,
 }
@@ -48,46 +53,77 @@ impl DeviceShare {
             shares.settle(&identity::detail(session, key)?.public)?;
         }
         let sealed = shares.sealed(&key.group)?.ok_or_else(|| absent(&shares, key))?;
-        Ok(Self { share: sealed.open_one(owner)?, shares, memories: Memories(home.inside("devices")) })
+        let authority = sealed.authority(owner.public_key());
+        let share = sealed.open_one(owner)?;
+        Ok(Self { share, authority, shares, memories: Memories(home.inside("devices")) })
     }
 
-    /// Contributes to a request, if it is what was shown. The app has its answer then.
+    /// Contributes to a request, if it is what was shown, as far as it is this device's turn. `nonces` are those of what
+    /// it said before: they have to be there when it is called again.
+    ///
+    /// # Errors
+    /// Why not; `no_such_request` when it does not wait any more.
     pub(crate) fn contribute(
         &self,
         session: &mut Session,
         owner: &OwnerKey,
         request: &RequestView,
-    ) -> Result<(), Failure> {
+        nonces: &mut Nonces,
+    ) -> Result<ContributionStatus, Failure> {
         let path = format!("/keys/{}/requests/{}", self.share.group().group, request.request);
+        let holder = self.share.index();
+        let has_others = signers(self.share.group()) > 1;
         let mut taken = 1;
         loop {
-            let offer = session.order(&format!("{path}/offer"))?;
-            let reply = self.answer(owner, request, &offer)?;
-            match session.send_once(Method::Post, &format!("{path}/contribution"), &ContributeRequest { reply: &reply })
-            {
-                Ok(ContributeReply { request: answered }) if answered == request.request => return Ok(()),
+            let offer = match session.order(&format!("{path}/offer?holder={holder}")) {
+                Ok(offer) => offer,
+                Err(failure) if is_others_turn(&failure) => return Ok(ContributionStatus::Waiting),
+                Err(failure) => return Err(failure),
+            };
+            let Contributed { reply, round, .. } = self.answer(owner, request, &offer, nonces)?;
+            let Some(reply) = &reply else { return Ok(ContributionStatus::Waiting) };
+            let contribution = ContributeRequest { reply, round };
+            match session.send_once(Method::Post, &format!("{path}/contribution"), &contribution) {
+                Ok(ContributeReply { request: named, status }) if named == request.request => return Ok(status),
                 Ok(_) => {
                     return Err(Failure::stopped(
                         "not_decided",
                         "The server answers about another request. See: passport requests",
                     ));
                 }
-                Err(failure) if failure.code() == "offer_gone" && taken < OFFERS => taken += 1,
+                Err(failure) if failure.code() == OFFER_GONE && taken < OFFERS => taken += 1,
+                // The others were faster each time.
+                Err(failure) if failure.code() == OFFER_GONE && has_others => return Ok(ContributionStatus::Waiting),
                 Err(failure) => return Err(failure),
             }
         }
     }
 
     /// Judges an offer. What is to be remembered of it is on the disk before there is an answer.
-    fn answer(&self, owner: &OwnerKey, request: &RequestView, offer: &Offer) -> Result<ContributionReply, Failure> {
+    fn answer(
+        &self,
+        owner: &OwnerKey,
+        request: &RequestView,
+        offer: &Offer,
+        nonces: &mut Nonces,
+    ) -> Result<Contributed, Failure> {
         let group = &self.share.group().group;
         let _turn = self.shares.turn(group)?;
         let memory = self.memories.find(group, &request.connection)?;
         let (now_ms, rng) = (platform::now_ms(), &mut platform::rng());
-        let made = contribution::contribute(&self.share, owner, &shown(request), offer, memory.as_ref(), now_ms, rng)?;
+        let device = Contributor { share: &self.share, own: owner, authority: self.authority };
+        let mut own = nonces.take(&request.request);
+        let made = device.contribute(&shown(request), offer, memory.as_ref(), &mut own, now_ms, rng);
+        nonces.keep(request.request, own);
+        let made = made?;
         self.memories.keep(group, made.memory)?;
-        Ok(made.reply)
+        Ok(made)
     }
+}
+
+/// This device has said what it can, or others are at it.
+fn is_others_turn(failure: &Failure) -> bool {
+    matches!(failure.code(), "already_contributed" | "enough_contributions")
 }
 
 impl Memories {
@@ -132,12 +168,17 @@ fn shown(request: &RequestView) -> ShownRequest {
 }
 
 fn absent(shares: &Shares, key: &KeyView) -> Failure {
+    let lost = match key.owner {
+        None => {
+            "let this one take its place: passport key refresh --kit FILE; or, if you share the key, passport key people"
+        }
+        Some(_) => "the owner of the key can give you another: passport key people --anew",
+    };
     Failure::stopped(
         "share_not_here",
         format!(
             "This device has no share of {}, and the server can't act without one. Answer on the device that has one; \
-             or copy its file shares/{} to {}. If that device is lost, let this one take its place: passport key refresh \
-             --kit FILE",
+             or copy its file shares/{} to {}. If that device is lost, {lost}",
             key.npub,
             name(&key.group),
             shares.path(&key.group).display(),
@@ -147,8 +188,6 @@ fn absent(shares: &Shares, key: &KeyView) -> Failure {
 
 #[cfg(test)]
 mod tests {
-    use bunker_core::keys::PublicKey;
-
     use super::*;
 
     #[test]

@@ -1,6 +1,6 @@
 //! Which of the account's keys a command is about.
 
-use bunker_core::nip19;
+use bunker_core::{keys::PublicKey, nip19};
 use clap::Args;
 use passport_device::holders::{HolderList, Holders};
 
@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// Names one key.
-#[derive(Debug, Clone, Args)]
+#[derive(Debug, Clone, Default, Args)]
 pub(crate) struct KeyName {
     /// Which key: its npub, public key, group id or label. Not needed while you have one
     #[arg(long, value_name = "KEY")]
@@ -38,9 +38,25 @@ impl KeyName {
         }
     }
 
-    /// The keys meant: those that are named, or all.
+    /// The account's own keys meant: those that are named, or all.
     pub(crate) fn all(&self, session: &mut Session) -> Result<Vec<KeyView>, Failure> {
-        let keys = list(session)?;
+        let KeyList { keys, shared } = lists(session)?;
+        match self.of(keys) {
+            Ok(keys) => Ok(keys),
+            Err(failure) => match self.of(shared).ok().and_then(|others| others.first()?.owner) {
+                Some(owner) => Err(only_the_owner(&owner, "decides that about this key")),
+                None => Err(failure),
+            },
+        }
+    }
+
+    /// The same, and those of others who share them with this account.
+    pub(crate) fn with_shared(&self, session: &mut Session) -> Result<Vec<KeyView>, Failure> {
+        let KeyList { keys, shared } = lists(session)?;
+        self.of(keys.into_iter().chain(shared).collect())
+    }
+
+    fn of(&self, keys: Vec<KeyView>) -> Result<Vec<KeyView>, Failure> {
         let Some(name) = &self.key else {
             return Ok(keys);
         };
@@ -56,13 +72,27 @@ impl KeyName {
     }
 }
 
-/// The account's keys, each held against what this device knows of it.
+/// Somebody who shares a key would do what its owner alone does.
+pub(crate) fn only_the_owner(owner: &PublicKey, does: &str) -> Failure {
+    Failure::stopped("only_the_owner", format!("Only its owner {does}. Ask them: {owner}"))
+}
+
+/// The account's own keys, each held against what this device knows of it.
 pub(crate) fn list(session: &mut Session) -> Result<Vec<KeyView>, Failure> {
-    let list: KeyList = session.get("/keys")?;
-    for key in &list.keys {
+    lists(session).map(|list| list.keys)
+}
+
+/// The account's own keys and those that others share with it, each held against what this device knows of it.
+pub(crate) fn lists(session: &mut Session) -> Result<KeyList, Failure> {
+    let mut list: KeyList = session.get("/keys")?;
+    for key in &mut list.keys {
+        // It is nobody else's, whatever the server adds.
+        key.owner = None;
+    }
+    for key in list.keys.iter().chain(&list.shared) {
         recognise(session, key)?;
     }
-    Ok(list.keys)
+    Ok(list)
 }
 
 /// What the server says about a key. The group has to be the one that the key is.

@@ -8,7 +8,11 @@ use frost_wasm_core::{
     ceremony::CeremonyId,
     group::{GroupId, GroupPublic, HolderIndex, HolderRole},
 };
-use passport_device::{ceremony::Outcome, owner::OwnerKey, shares::SealedShares};
+use passport_device::{
+    ceremony::{Custody, Outcome},
+    owner::OwnerKey,
+    shares::SealedShares,
+};
 use serde::Serialize;
 
 use crate::{
@@ -17,6 +21,9 @@ use crate::{
     platform,
     store::{self, name, written},
 };
+
+/// How the name of a share ends that is to take the place of another.
+const NEXT: &str = ".next.json";
 
 /// The shares of this device.
 #[derive(Debug)]
@@ -37,6 +44,10 @@ pub(crate) struct SharedKey {
     pub(crate) threshold: u16,
     /// How many have a share.
     pub(crate) holders: usize,
+    /// How many of the people sign together, with the server's bunker where it has a share.
+    pub(crate) signers: u16,
+    /// The key's owner, where people share it.
+    pub(crate) owner: Option<PublicKey>,
     /// The number of this device's share.
     pub(crate) index: HolderIndex,
     /// Where that is.
@@ -119,9 +130,7 @@ impl Shares {
         let mut keys = Vec::new();
         for name in self.0.names()?.iter().filter(|name| name.ends_with(".json") && !name.starts_with('.')) {
             let kept: Option<SealedShares> = store::read(&self.0, name)?;
-            let is_among_people =
-                |it: &SealedShares| it.public().holders.iter().all(|holder| holder.role == HolderRole::Device);
-            if let Some(kept) = kept.filter(is_among_people) {
+            if let Some(kept) = kept.filter(|it| Custody::is_shared(it.public()) && !name.ends_with(NEXT)) {
                 keys.push(self.shown(&kept)?);
             }
         }
@@ -154,21 +163,30 @@ impl Shares {
             npub: nip19::encode_npub(&kept.pubkey()),
             threshold: public.threshold,
             holders: public.holders.len(),
+            signers: signers(public),
+            owner: kept.people().first().map(|it| it.person),
             index,
             share,
         })
     }
 }
 
+/// How many people of a shared key sign together.
+pub(crate) fn signers(public: &GroupPublic) -> u16 {
+    let has_bunker = public.holders.iter().any(|holder| holder.role == HolderRole::Bunker);
+    public.threshold.saturating_sub(u16::from(has_bunker))
+}
+
 /// The name of what is kept beside a group's share until a renewal has come to its end.
 fn next(group: &GroupId) -> String {
-    format!("{group}.next.json")
+    format!("{group}{NEXT}")
 }
 
 #[cfg(test)]
 mod tests {
     use std::fs;
 
+    use bunker_core::members::Member;
     use frost_wasm_core::{frost::keygen, secret::Secret32};
 
     use super::*;
@@ -181,7 +199,10 @@ mod tests {
         let secret = Secret32::from_bytes([7; 32]);
         let group = GroupId::from_bytes([group; 16]);
         let (public, mut shares) = keygen::split(secret, group, &holders, 2, &mut platform::rng()).unwrap();
-        Outcome { ceremony: CeremonyId::from_bytes([1; 16]), public, shares: shares.split_off(1) }
+        let device = |index: &HolderIndex| roles[usize::from(index.get()) - 1] == HolderRole::Device;
+        let devices = holders.iter().map(|(index, _)| *index).filter(device);
+        let people = devices.map(|holder| Member { holder, person: PublicKey::from_bytes([9; 32]) }).collect();
+        Outcome { ceremony: CeremonyId::from_bytes([1; 16]), public, people, shares: shares.split_off(1) }
     }
 
     fn hex(outcome: &Outcome, at: usize) -> String {

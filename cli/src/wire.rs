@@ -7,12 +7,13 @@ use bunker_core::{
     grant::ConnectionId,
     joint::ContributionReply,
     keys::{EventId, PublicKey},
+    members::Member,
     nip46::ClientMetadata,
     policy::{Permission, Policy},
 };
 use frost_wasm_core::{
     ceremony::CeremonyId,
-    group::{GroupId, GroupPublic},
+    group::{GroupId, GroupPublic, HolderIndex},
     kdf::KdfParams,
 };
 use passport_device::split::SharePackages;
@@ -255,6 +256,9 @@ pub(crate) struct KeyView {
     pub(crate) label: String,
     /// Unix seconds.
     pub(crate) created_at: u64,
+    /// The owner key of whoever shares it with this account; none for the account's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) owner: Option<PublicKey>,
 }
 
 /// Answer to `GET /keys`
@@ -262,6 +266,9 @@ pub(crate) struct KeyView {
 pub(crate) struct KeyList {
     /// Oldest first.
     pub(crate) keys: Vec<KeyView>,
+    /// Those of others who share them with this account.
+    #[serde(default)]
+    pub(crate) shared: Vec<KeyView>,
 }
 
 /// Answer to `GET /keys/{group}`
@@ -273,6 +280,9 @@ pub(crate) struct KeyDetail {
     pub(crate) public: GroupPublic,
     /// When the present shares were asked for, Unix seconds.
     pub(crate) shares_since: u64,
+    /// Who beside the owner holds shares.
+    #[serde(default)]
+    pub(crate) members: Vec<Member>,
 }
 
 /// `POST /keys/{group}/connections`
@@ -382,7 +392,7 @@ pub(crate) struct RequestList {
     pub(crate) requests: Vec<RequestView>,
 }
 
-/// A request that waits for the owner.
+/// A request that waits.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct RequestView {
     /// The request event.
@@ -407,6 +417,9 @@ pub(crate) struct RequestView {
     pub(crate) ciphertext: Option<String>,
     /// What it waits for, in this order.
     pub(crate) waits_for: Vec<Awaited>,
+    /// Where devices contribute: how many have to, and which are at it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) signers: Option<Signers>,
     /// Unix seconds.
     pub(crate) held_at: u64,
     /// Unix seconds.
@@ -425,6 +438,15 @@ impl RequestView {
     }
 }
 
+/// The devices that contribute to a request.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Signers {
+    /// How many have to.
+    pub(crate) needed: usize,
+    /// The numbers of the shares that are at it.
+    pub(crate) given: Vec<HolderIndex>,
+}
+
 /// What a waiting request waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -440,13 +462,29 @@ pub(crate) enum Awaited {
 pub(crate) struct ContributeRequest<'a> {
     /// The device's part.
     pub(crate) reply: &'a ContributionReply,
+    /// The offer's, for which it was made.
+    pub(crate) round: u32,
 }
 
 /// Answer to `POST /keys/{group}/requests/{request}/contribution`
 #[derive(Deserialize)]
 pub(crate) struct ContributeReply {
-    /// The request, which the app has its answer to now.
+    /// The request.
     pub(crate) request: EventId,
+    /// How it stands.
+    #[serde(default)]
+    pub(crate) status: ContributionStatus,
+}
+
+/// How a request stands after a contribution.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum ContributionStatus {
+    /// The app has its answer.
+    #[default]
+    Answered,
+    /// Others have to contribute, too.
+    Waiting,
 }
 
 /// Answer to `POST /keys/{group}/requests/{request}/approve` and `…/deny`

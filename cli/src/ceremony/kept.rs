@@ -10,11 +10,14 @@ use std::fs::File;
 use bunker_core::keys::PublicKey;
 use frost_wasm_core::{
     ceremony::CeremonyId,
-    group::{GroupError, GroupId, HolderIndex},
+    group::{GroupError, GroupId, HolderIndex, HolderRole},
     sealed::{Dek, Label, SealError, SealedBytes},
     secret::Secret32,
 };
-use passport_device::{ceremony::CeremonyView, owner::OwnerKey};
+use passport_device::{
+    ceremony::{Attendance, CeremonyView, KEYGEN, ParticipantView},
+    owner::OwnerKey,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -35,27 +38,60 @@ pub(crate) struct Agreed {
     pub(crate) group: GroupId,
     /// How many act together afterwards.
     pub(crate) threshold: u16,
-    /// The owner keys of those who take part, by their numbers.
-    pub(crate) members: Vec<PublicKey>,
+    /// Who takes part, by their numbers.
+    pub(crate) places: Vec<Place>,
+    /// The name that the key is to have; none but for who starts a keygen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) label: Option<String>,
+}
+
+/// A place in a ceremony.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Place {
+    role: HolderRole,
+    /// The person; none for the server's holders.
+    owner: Option<PublicKey>,
+    /// In a reshare: as which holder it deals.
+    deals: Option<HolderIndex>,
+    /// In a reshare: for which holder it gets a share.
+    receives: Option<HolderIndex>,
 }
 
 impl Agreed {
     /// What somebody agrees to who is shown this.
+    ///
+    /// # Errors
+    /// `ceremony_unsupported` when it is a keygen of others than the server's bunker, if at all, and people with a device
+    /// each.
     pub(crate) fn of(view: &CeremonyView) -> Result<Self, Failure> {
-        let members: Option<Vec<_>> = view.participants.iter().map(|it| it.owner).collect();
-        let members = members.ok_or_else(|| {
-            Failure::stopped(
+        let is_keygen = view.kind == KEYGEN;
+        let is_among_people = |(number, it): (u16, &ParticipantView)| match (it.role, it.owner) {
+            (HolderRole::Bunker, None) => number == 1,
+            (HolderRole::Device, Some(_)) => true,
+            (HolderRole::Bunker | HolderRole::Cosigner | HolderRole::Device | HolderRole::Recovery, _) => false,
+        };
+        if is_keygen && !(1..).zip(&view.participants).all(is_among_people) {
+            return Err(Failure::stopped(
                 "ceremony_unsupported",
-                "The server's own holders take part in this ceremony; this client joins ceremonies among people only.",
-            )
-        })?;
-        Ok(Self { ceremony: Some(view.operation_id), group: view.group, threshold: view.threshold, members })
+                "Others than people with a device and the server's bunker take part in this ceremony. This client does \
+                 not join it.",
+            ));
+        }
+        let places = places(&view.participants, is_keygen);
+        let (ceremony, group, threshold) = (Some(view.operation_id), view.group, view.threshold);
+        Ok(Self { ceremony, group, threshold, places, label: None })
+    }
+
+    /// What the person agrees to who starts it.
+    pub(crate) fn starting(attendance: &Attendance, label: Option<String>) -> Self {
+        let places = places(&attendance.participants(), label.is_some());
+        Self { ceremony: None, group: attendance.group(), threshold: attendance.threshold(), places, label }
     }
 
     /// Refuses to come back to something else than what was agreed to.
     pub(crate) fn check(&self, view: &CeremonyView) -> Result<(), Failure> {
         let shown = Self::of(view)?;
-        let agreed = Self { ceremony: self.ceremony.or(shown.ceremony), ..self.clone() };
+        let agreed = Self { ceremony: self.ceremony.or(shown.ceremony), label: None, ..self.clone() };
         if agreed == shown {
             return Ok(());
         }
@@ -65,6 +101,18 @@ impl Agreed {
              and if it stays so, do not use this server.",
         ))
     }
+}
+
+/// In a keygen everybody deals for their own place, and nobody has to say so.
+fn places(participants: &[ParticipantView], is_keygen: bool) -> Vec<Place> {
+    let holder = |index: Option<HolderIndex>| index.filter(|_| !is_keygen);
+    let place = |it: &ParticipantView| Place {
+        role: it.role,
+        owner: it.owner,
+        deals: holder(it.deals),
+        receives: holder(it.receives),
+    };
+    participants.iter().map(place).collect()
 }
 
 /// The seeds of ceremonies that have not ended.
@@ -198,6 +246,20 @@ mod tests {
     }
 
     #[test]
+    fn of_new_shares_it_is_kept_who_deals_and_who_gets_one() {
+        let mut good = view(&[person(1), person(2)], "running");
+        good.kind = "reshare".into();
+        good.participants[0].deals = HolderIndex::new(2).ok();
+        let agreed = Agreed::of(&good).unwrap();
+        agreed.check(&good).unwrap();
+        let mut changed = good.clone();
+        changed.participants[1].receives = HolderIndex::new(2).ok();
+        assert_eq!(agreed.check(&changed).unwrap_err().code(), "ceremony_misled");
+        good.participants[0].deals = None;
+        assert_eq!(agreed.check(&good).unwrap_err().code(), "ceremony_misled");
+    }
+
+    #[test]
     fn one_who_comes_back_is_not_shown_something_else() {
         let good = view(&[person(1), person(2)], "running");
         let agreed = Agreed::of(&good).unwrap();
@@ -217,5 +279,10 @@ mod tests {
         let mut with_server = good;
         with_server.participants[0].owner = None;
         assert_eq!(agreed.check(&with_server).unwrap_err().code(), "ceremony_unsupported");
+        with_server.participants[0].role = HolderRole::Bunker;
+        assert_eq!(agreed.check(&with_server).unwrap_err().code(), "ceremony_misled");
+        assert!(Agreed::of(&with_server).is_ok());
+        with_server.participants.swap(0, 1);
+        assert_eq!(Agreed::of(&with_server).unwrap_err().code(), "ceremony_unsupported");
     }
 }

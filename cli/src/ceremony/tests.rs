@@ -12,9 +12,13 @@ use frost_wasm_core::{
     },
     group::{GroupId, HolderIndex, HolderRole},
     point::XOnlyKey,
+    provision::ReceivingKey,
     secret::Secret32,
 };
-use passport_device::owner::OwnerKey;
+use passport_device::{
+    holders::{HolderList, Holders},
+    owner::OwnerKey,
+};
 use serde_json::{Value, json};
 
 use super::*;
@@ -31,6 +35,17 @@ pub(crate) fn view(members: &[PublicKey], status: &str) -> CeremonyView {
         "terms": null, "packages": [], "next": 0, "reason": null, "culprits": [], "public": null, "proof": null,
     });
     serde_json::from_value(view).unwrap()
+}
+
+/// The server's holders.
+pub(crate) fn holders() -> Holders {
+    let key = |byte: u8| ReceivingKey::from_secret(&Secret32::from_bytes([byte; 32])).unwrap().public();
+    let list = json!({"holders": [
+        {"role": "bunker", "index": 1, "receiving_key": key(1), "signing_key": person(1)},
+        {"role": "cosigner", "index": 2, "receiving_key": key(2), "signing_key": person(2)},
+    ]});
+    let list: HolderList = serde_json::from_value(list).unwrap();
+    Holders::from_list(&list).unwrap()
 }
 
 /// Somebody's owner key, which need not be one.
@@ -61,7 +76,8 @@ impl Table {
         let members = [owner.public_key(), other.public_key()];
         let mut view = view(&members, "joining");
         let keys = [(owner, seed), (&other, &second)].map(|(owner, seed)| {
-            let joined = serde_json::to_value(Attendance::resume(owner, &view, seed).unwrap().join()).unwrap();
+            let joined =
+                serde_json::to_value(Attendance::resume(owner, &holders(), &view, seed).unwrap().join()).unwrap();
             serde_json::from_value(joined["keys"][0]["receiving_key"].clone()).unwrap()
         });
         let invited = (1..).zip(members).zip(keys).map(|((number, owner), receiving)| {
@@ -80,7 +96,7 @@ impl Table {
         };
         let meeting = Meeting::start(invitation, Limits { round_ms: 1000, kept_ms: 1000 }, 0).unwrap();
         view.status = "running".into();
-        let other = Attendance::resume(&other, &view, &second).unwrap();
+        let other = Attendance::resume(&other, &holders(), &view, &second).unwrap();
         let mut table = Self { meeting, said: Vec::new(), other };
         table.have_the_other_speak();
         table
@@ -189,7 +205,7 @@ fn attended(fates: &[Fate]) -> Vec<String> {
 
     let folder = tempfile::tempdir().unwrap();
     let mut session = Session::signed_in_for_test(folder.path(), address);
-    let mut attendance = Attendance::resume(&owner, &view, &seed).unwrap();
+    let mut attendance = Attendance::resume(&owner, &holders(), &view, &seed).unwrap();
     let outcome = attend(&mut session, &mut attendance, &mut view, &Output::new(true)).unwrap();
     assert_eq!((view.status.as_str(), outcome.shares[0].index().get()), ("verified", 1));
     server.join().unwrap()
@@ -217,6 +233,25 @@ fn a_person_sees_who_takes_part_and_the_server_can_not_steer_the_terminal() {
     assert!(shown.contains("any 2 of whom"), "{shown}");
     assert!(shown.contains(&format!(" 1  {}, has joined", person(1))), "{shown}");
     assert!(shown.contains(&format!(" 2  {} (you)", person(2))) && !shown.contains('\u{1b}'), "{shown}");
+}
+
+#[test]
+fn a_person_sees_who_has_a_share_afterwards_and_who_owns_the_key() {
+    let mut it = view(&[person(1), person(2), person(3)], "joining");
+    it.participants[0].role = HolderRole::Bunker;
+    it.participants[0].owner = None;
+    let shown = describe(&it, &person(3));
+    assert!(shown.contains("a new key of 2 people; any one of them signs together with the server"), "{shown}");
+    assert!(shown.contains("the server's bunker"), "{shown}");
+    assert!(shown.contains(&format!("{}, owns the key", person(2))), "{shown}");
+
+    it.kind = RESHARE.into();
+    it.participants[1].deals = HolderIndex::new(2).ok();
+    it.participants[2].receives = HolderIndex::new(4).ok();
+    let shown = describe(&it, &person(3));
+    assert!(shown.contains("afterwards 1 people share it"), "{shown}");
+    assert!(shown.contains(&format!("{}, has no share afterwards", person(2))), "{shown}");
+    assert!(shown.contains(&format!("{} (you), owns the key", person(3))), "{shown}");
 }
 
 #[test]

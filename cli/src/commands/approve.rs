@@ -1,33 +1,47 @@
-//! `passport approve` and `passport deny`: the owner's word about one request.
+//! `passport approve` and `passport deny`: a person's word about one request, and their device's part in it.
+
+use std::time::Duration;
 
 use bunker_core::{
     approval::{Approval, Remember},
     statement::Verb,
 };
 use clap::Args;
-use passport_device::owner::OwnerKey;
+use passport_device::{contribution::Nonces, owner::OwnerKey};
 
 use super::requests::{self, Waiting};
 use crate::{
     calendar::Lifetime,
     contribution::DeviceShare,
     failure::Failure,
-    identity::KeyName,
+    identity::{KeyName, only_the_owner},
     output::{Output, plain},
     platform,
     saying::say,
     server::Method,
     session::Session,
-    wire::{DecideReply, OwnerStatement},
+    wire::{ContributionStatus, DecideReply, OwnerStatement},
 };
 
 const APPROVED: &str = "approved";
+/// Who shares a key with its owner says no word, and contributes.
+const CONTRIBUTED: &str = "contributed";
+/// Pause between two looks whether the others have contributed. It also tells the server that this device is there.
+const EVERY: Duration = Duration::from_secs(1);
+/// How many such looks there are for each at how far the others are.
+const LOOKS_A_LIST: u32 = 3;
+/// How far this device's clock and the server's may differ, in seconds.
+const CLOCKS_DIFFER_S: u64 = 5;
 
 /// Let a waiting request be carried out.
 ///
 /// What you approve is exactly what `passport requests` shows: each holder checks your signature against the request
 /// that it decrypted itself. For a key in device custody, this device contributes with its share, once it has seen for
 /// itself that the app asked for what was shown and that your own rules and words let it.
+///
+/// Of a key that people share, several of them may have to contribute: this command then waits until the others have, or
+/// the request's time is over. If somebody else owns the key, you contribute to what the owner's rules and words let, and
+/// approve nothing yourself.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -48,7 +62,8 @@ pub(crate) struct Approve {
 
 /// Refuse a waiting request.
 ///
-/// The app is told that you refused. The connection stays; to end it, use `passport revoke`.
+/// The app is told that you refused. The connection stays; to end it, use `passport revoke`. Of a key that is shared, its
+/// owner alone denies; the others leave alone what they do not want to contribute to.
 #[derive(Debug, Args)]
 pub(crate) struct Deny {
     /// The request: its id or the beginning of it. Not needed while only one waits
@@ -61,7 +76,7 @@ impl Approve {
     /// Approves it.
     pub(crate) fn run(self, output: &Output) -> Result<(), Failure> {
         let mut session = Session::resume()?;
-        let keys = self.key.all(&mut session)?;
+        let keys = self.key.with_shared(&mut session)?;
         let waiting = requests::find(self.request.as_deref(), requests::waiting(&mut session, &keys)?)?;
         output.note(&requests::describe(&waiting, platform::now_s()));
         let owner = session.unlock()?.owner;
@@ -69,11 +84,15 @@ impl Approve {
             Some(lifetime) => Some(Remember { until: Some(lifetime.end_s(platform::now_s())) }),
             None => self.always.then_some(Remember { until: None }),
         };
-        if remember.is_some() && waiting.request.is_allowed() {
+        if remember.is_some() && waiting.key.owner.is_none() && waiting.request.is_allowed() {
             output.note("The app's rules allow this already: there is nothing to remember.");
         }
-        let reply = decide(&mut session, &owner, &waiting, Decision::Approve { remember })?;
-        output.result(&reply, || format!("Approved for {}.", plain(&waiting.request.label)))
+        let mut nonces = Nonces::default();
+        let decided = decide(&mut session, &owner, &waiting, Decision::Approve { remember }, &mut nonces)?;
+        if !decided.is_complete {
+            wait_for_others(&mut session, &owner, &waiting, &mut nonces, output)?;
+        }
+        output.result(&decided.reply, || said(&waiting, &decided.reply))
     }
 }
 
@@ -81,15 +100,16 @@ impl Deny {
     /// Denies it.
     pub(crate) fn run(self, output: &Output) -> Result<(), Failure> {
         let mut session = Session::resume()?;
-        let keys = self.key.all(&mut session)?;
+        let keys = self.key.with_shared(&mut session)?;
         let waiting = requests::find(self.request.as_deref(), requests::waiting(&mut session, &keys)?)?;
+        may_decide(&waiting, Decision::Deny)?;
         let owner = session.unlock()?.owner;
-        let reply = decide(&mut session, &owner, &waiting, Decision::Deny)?;
-        output.result(&reply, || format!("Denied to {}.", plain(&waiting.request.label)))
+        let decided = decide(&mut session, &owner, &waiting, Decision::Deny, &mut Nonces::default())?;
+        output.result(&decided.reply, || said(&waiting, &decided.reply))
     }
 }
 
-/// What the owner decides about one request.
+/// What a person decides about one request.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Decision {
     /// It may be carried out.
@@ -101,33 +121,141 @@ pub(crate) enum Decision {
     Deny,
 }
 
-/// Carries out a decision.
+/// What came of a decision.
+pub(crate) struct Decided {
+    /// What is told.
+    pub(crate) reply: DecideReply,
+    /// Whether it is done; otherwise other people's devices have to contribute, and this one stays for them.
+    pub(crate) is_complete: bool,
+}
+
+/// Carries out a decision. `nonces` have to be there when this device [goes on](go_on) with it.
 pub(crate) fn decide(
     session: &mut Session,
     owner: &OwnerKey,
     waiting: &Waiting,
     decision: Decision,
-) -> Result<DecideReply, Failure> {
+    nonces: &mut Nonces,
+) -> Result<Decided, Failure> {
+    may_decide(waiting, decision)?;
     let it = &waiting.request;
     let (connection, request) = (it.connection, it.request);
     match decision {
         Decision::Approve { remember } => {
             // Before a word is said that this device can't follow up.
             let device = it.needs_device().then(|| DeviceShare::open(session, &waiting.key, owner)).transpose()?;
-            let approved = if it.is_allowed() {
+            let reply = if waiting.key.owner.is_some() {
+                DecideReply { request, status: CONTRIBUTED.into() }
+            } else if it.is_allowed() {
                 DecideReply { request, status: APPROVED.into() }
             } else {
                 let approval = Approval { connection, request, method: it.method, kind: it.kind, remember };
                 say_decision(session, owner, waiting, &Verb::Approve(approval), ("approve", APPROVED))?
             };
-            if let Some(device) = device {
-                device.contribute(session, owner, it)?;
-            }
-            Ok(approved)
+            let status = match device {
+                Some(device) => device.contribute(session, owner, it, nonces)?,
+                None => ContributionStatus::Answered,
+            };
+            Ok(Decided { reply, is_complete: status == ContributionStatus::Answered })
         }
         Decision::Deny => {
-            say_decision(session, owner, waiting, &Verb::Deny { connection, request }, ("deny", "denied"))
+            let verb = Verb::Deny { connection, request };
+            let reply = say_decision(session, owner, waiting, &verb, ("deny", "denied"))?;
+            Ok(Decided { reply, is_complete: true })
         }
+    }
+}
+
+/// Goes on with a request that others have to contribute to, too. `true` when it does not wait any more.
+///
+/// # Errors
+/// `request_over` when its time ran out before; or what else stops this device.
+pub(crate) fn go_on(
+    session: &mut Session,
+    owner: &OwnerKey,
+    waiting: &Waiting,
+    nonces: &mut Nonces,
+) -> Result<bool, Failure> {
+    let step = DeviceShare::open(session, &waiting.key, owner)
+        .and_then(|device| device.contribute(session, owner, &waiting.request, nonces));
+    match step {
+        Ok(status) => Ok(status == ContributionStatus::Answered),
+        Err(failure) if failure.code() == "no_such_request" => has_gone(waiting, platform::now_s()).map(|()| true),
+        Err(failure) if failure.is_outcome_unknown() => Ok(false),
+        Err(failure) => Err(failure),
+    }
+}
+
+/// A request that this device was at does not wait any more: the others have contributed, or its time is over.
+pub(crate) fn has_gone(waiting: &Waiting, now_s: u64) -> Result<(), Failure> {
+    // The server ends it by its own clock.
+    if now_s.saturating_add(CLOCKS_DIFFER_S) < waiting.request.expires_at {
+        return Ok(());
+    }
+    Err(Failure::stopped(
+        "request_over",
+        "Its time was over before enough of you had contributed, so the app got an error. Let the app ask again while \
+         enough of you are there: passport watch",
+    ))
+}
+
+/// What came of it, in words.
+pub(crate) fn said(waiting: &Waiting, reply: &DecideReply) -> String {
+    let what = match reply.status.as_str() {
+        APPROVED => "Approved for",
+        CONTRIBUTED => "Contributed for",
+        _ => "Denied to",
+    };
+    format!("{what} {}.", plain(&waiting.request.label))
+}
+
+/// Stays with a request until the others have contributed.
+fn wait_for_others(
+    session: &mut Session,
+    owner: &OwnerKey,
+    waiting: &Waiting,
+    nonces: &mut Nonces,
+    output: &Output,
+) -> Result<(), Failure> {
+    let mut told = String::new();
+    for looks in 0_u32.. {
+        if looks % LOOKS_A_LIST == 0 {
+            // Only to tell how far it is.
+            let now = requests::waiting(session, std::slice::from_ref(&waiting.key)).unwrap_or_default();
+            let now = now.iter().find(|it| it.request.request == waiting.request.request);
+            let stand = now.and_then(|it| requests::progress(&it.request)).filter(|stand| *stand != told);
+            if let Some(stand) = stand {
+                output.note(&format!("{stand}. Waiting for the others …"));
+                told = stand;
+            }
+        }
+        platform::pause(EVERY);
+        if go_on(session, owner, waiting, nonces)? {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// Refuses what the owner of a shared key alone does.
+fn may_decide(waiting: &Waiting, decision: Decision) -> Result<(), Failure> {
+    let Some(owner) = &waiting.key.owner else { return Ok(()) };
+    match decision {
+        Decision::Deny => Err(only_the_owner(
+            owner,
+            "denies the requests of this key. Leave it alone if you do not want to contribute: it ends by itself",
+        )),
+        Decision::Approve { remember: Some(_) } => Err(only_the_owner(
+            owner,
+            "allows apps of this key anything for longer. Run this without --always and --for",
+        )),
+        Decision::Approve { remember: None } if !waiting.request.is_allowed() => Err(Failure::stopped(
+            "approval_needed",
+            format!(
+                "The owner of the key has not approved this yet. When they have, run this again. Ask them: {owner}"
+            ),
+        )),
+        Decision::Approve { remember: None } => Ok(()),
     }
 }
 
@@ -148,5 +276,39 @@ fn say_decision(
         Ok(reply)
     } else {
         Err(Failure::stopped("not_decided", "The server does not confirm it. See what waits: passport requests"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bunker_core::keys::PublicKey;
+
+    use super::*;
+    use crate::{commands::requests::tests::waiting, wire::Awaited};
+
+    #[test]
+    fn who_shares_a_key_contributes_to_what_is_allowed_and_decides_nothing() {
+        let mut it = waiting("ab", "one");
+        let code = |it: &Waiting, decision| may_decide(it, decision).map_err(|failure| failure.code().to_owned());
+        let (once, always) =
+            (Decision::Approve { remember: None }, Decision::Approve { remember: Some(Remember { until: None }) });
+        for decision in [once, always, Decision::Deny] {
+            assert_eq!(code(&it, decision), Ok(()));
+        }
+        it.key.owner = Some(PublicKey::from_bytes([9; 32]));
+        assert_eq!(code(&it, once), Err("approval_needed".into()));
+        it.request.waits_for = vec![Awaited::Device];
+        assert_eq!(code(&it, once), Ok(()));
+        assert_eq!(code(&it, always), Err("only_the_owner".into()));
+        assert_eq!(code(&it, Decision::Deny), Err("only_the_owner".into()));
+    }
+
+    #[test]
+    fn a_request_that_is_gone_was_answered_if_it_still_had_time() {
+        let it = waiting("ab", "one");
+        assert_eq!(has_gone(&it, it.request.expires_at - 60), Ok(()));
+        for now_s in [it.request.expires_at - 1, it.request.expires_at + 1] {
+            assert_eq!(has_gone(&it, now_s).unwrap_err().code(), "request_over");
+        }
     }
 }

@@ -2,33 +2,40 @@
 
 use bunker_core::keys::PublicKey;
 use clap::Args;
-use frost_wasm_core::{ceremony::CeremonyId, secret::Secret32};
+use frost_wasm_core::{ceremony::CeremonyId, group::HolderRole, secret::Secret32};
 use passport_device::{
-    ceremony::{Attendance, CeremonyView, KEYGEN},
+    ceremony::{Attendance, CeremonyView, KEYGEN, RESHARE, is_among_people},
     owner::OwnerKey,
 };
 
-use super::ceremony_list::{self, SharedKeyLine};
+use super::{
+    ceremony_list::{self, SharedKeyLine},
+    ceremony_start::DEFAULT_LABEL,
+    key_create, key_people,
+};
 use crate::{
     ceremony::{
         self,
         kept::{Agreed, KeptSeed, Seeds},
     },
     failure::Failure,
+    identity,
     output::{self, Output, plain},
     platform, prompt,
-    session::{self, Session},
+    session::{self, KnownKey, Session},
     shares::{SharedKey, Shares},
+    wire::{CreateKeyRequest, HolderShares, KeyView},
 };
 
-/// Take part in making a key together, or come back to it.
+/// Take part in making a key that people share, or in dealing new shares of one; or come back to it.
 ///
-/// Shows who takes part and how many of you sign together, and asks before joining. Then takes part until the end;
-/// Ctrl-C is fine, and the same command comes back, on the same device.
+/// Shows who takes part, who owns the key and how many of you sign together with the server, and asks before joining. Then
+/// takes part until the end; Ctrl-C is fine, and the same command comes back, on the same device.
 ///
-/// What such a key can do now: it exists, your share of it is kept in this device's files, and every set of as many
-/// holders as sign together has proven that it signs (100 of the sets, where there are more). Using it through apps is
-/// not there yet.
+/// Your share is kept in this device's files. With it you contribute to what the owner's apps ask for, as far as the
+/// owner's rules and words let: `passport watch`. The owner alone connects apps, sets rules, approves, denies, and says who
+/// shares the key. One share more than sign is the whole key: if not all of you have to sign, enough of you can put it
+/// together without the server. Nobody can make your share again, except by dealing new ones to everybody.
 #[derive(Debug, Args)]
 pub(crate) struct Join {
     /// The ceremony's id. Not needed while you are invited to only one
@@ -41,7 +48,7 @@ pub(crate) struct Join {
 
 /// How this device stands to a ceremony.
 #[derive(Debug, PartialEq, Eq)]
-enum Stand {
+pub(super) enum Stand {
     /// It has taken its share.
     Done(SharedKey),
     /// It has a seed: its person has agreed before.
@@ -60,16 +67,23 @@ impl Join {
             None => only_one(&ceremony_list::views(&mut session)?, &own)?,
         };
         let mut view = ceremony::look(&mut session, id, 0)?;
+        if view.kind == RESHARE {
+            return key_people::join(&mut session, &own, view, self.yes, output);
+        }
         let (seeds, group) = (Seeds::of(session.home()), view.group);
         let kept = seeds.find(&group)?;
         let share = Shares::of(session.home()).find(&group)?;
         match stand(&view, &own, kept.as_ref().map(KeptSeed::agreed), share)? {
             Stand::Done(key) => {
+                let label = kept.as_ref().and_then(|it| it.agreed().label.clone());
+                make_usable(&mut session, &key, None, label, output)?;
                 seeds.forget(&group)?;
                 return show(&key, output);
             }
             Stand::Agreed => {}
             Stand::Invited => {
+                // Before anything is asked that can't be agreed to here.
+                Agreed::of(&view)?;
                 output.note(&ceremony::describe(&view, &own));
                 if !self.yes {
                     agree()?;
@@ -77,11 +91,12 @@ impl Join {
             }
         }
         let owner = session.unlock()?.owner;
+        let holders = identity::holders(session.server())?;
         let kept = match kept {
             Some(kept) => kept,
             None => seeds.keep(Agreed::of(&view)?, &Secret32::random(&mut platform::rng()), &owner)?,
         };
-        let mut attendance = Attendance::resume(&owner, &view, &kept.open(&owner)?)?;
+        let mut attendance = Attendance::resume(&owner, &holders, &view, &kept.open(&owner)?)?;
         if kept.agreed().ceremony.is_none() {
             seeds.note(kept, view.operation_id)?;
         }
@@ -92,7 +107,8 @@ impl Join {
     }
 }
 
-/// Takes part until the end, and keeps what came out before the seed is given up.
+/// Takes part until the end, and keeps what came out before the seed is given up. Whoever owns the key makes it usable
+/// then.
 pub(super) fn finish(
     session: &mut Session,
     owner: &OwnerKey,
@@ -113,24 +129,72 @@ pub(super) fn finish(
     };
     let again = format!("passport ceremony join {}", outcome.ceremony);
     let key = Shares::of(session.home()).keep(&outcome, owner, &again)?;
+    let label = seeds.find(&group)?.and_then(|kept| kept.agreed().label.clone());
+    make_usable(session, &key, Some(owner), label, output)?;
     seeds.forget(&group)?;
     drop(held);
     show(&key, output)
 }
 
-fn show(key: &SharedKey, output: &Output) -> Result<(), Failure> {
+/// Has the server's bunker take up its share, so that apps can use the key: its owner says so, and nobody else. Changes
+/// nothing when that was done before. `owner` is asked for when it is needed and not at hand.
+fn make_usable(
+    session: &mut Session,
+    key: &SharedKey,
+    owner: Option<&OwnerKey>,
+    label: Option<String>,
+    output: &Output,
+) -> Result<(), Failure> {
+    let is_owner = key.owner.is_some() && key.owner == session.owner_pubkey();
+    let Some(sealed) = Shares::of(session.home()).sealed(&key.group)? else { return Ok(()) };
+    let has_bunker = sealed.public().holders.iter().any(|holder| holder.role == HolderRole::Bunker);
+    let is_known = |it: &KeyView| it.group == key.group;
+    if !is_owner || !has_bunker || identity::list(session)?.iter().any(is_known) {
+        return Ok(());
+    }
+    let unlocked = if owner.is_none() { Some(session.unlock()?.owner) } else { None };
+    let Some(owner) = owner.or(unlocked.as_ref()) else { return Ok(()) };
+    output.note("Telling the server that the key is there …");
+    let statement = sealed.statement(owner, platform::now_s(), &mut platform::rng())?;
+    let shares = HolderShares::Ceremony(key.operation_id);
+    let label = label.unwrap_or_else(|| DEFAULT_LABEL.to_owned());
+    let request = CreateKeyRequest { statement: &statement, shares: &shares, label: &label };
+    match key_create::send(session, &request) {
+        Ok(view) if (view.group, view.pubkey) == (key.group, key.pubkey) => {
+            session.remember(KnownKey { group: key.group, npub: key.npub.clone(), activity_seen: None })
+        }
+        Ok(_) => Err(Failure::stopped(
+            "key_changed",
+            "The server answered about another key than the one it was sent. Do not use this server.",
+        )),
+        // Said before, and the answer was lost.
+        Err(failure) if failure.code() == "group_exists" && identity::list(session)?.iter().any(is_known) => Ok(()),
+        Err(failure) if failure.is_outcome_unknown() => Err(Failure::Unreachable(format!(
+            "{failure} Your share is kept in {}. Within a day make the key usable with: passport ceremony join {}",
+            key.share.display(),
+            key.operation_id
+        ))),
+        Err(failure) => Err(failure),
+    }
+}
+
+/// What a person has who shares a key now.
+pub(super) fn show(key: &SharedKey, output: &Output) -> Result<(), Failure> {
     output.result(key, || {
+        let next = match key.owner {
+            Some(_) => "\nWhen apps ask, contribute with: passport watch. The owner connects them: passport connect",
+            None => "\nThe server has no share of it, so that no app can use it.",
+        };
         format!(
-            "{}\n  share  {}\n\nKeep a copy of that file: nobody can make your share again. It opens with the account \
-             whose owner key took part.\nThe holders have proven that they sign together. Using the key through apps \
-             is not there yet.",
+            "{}\n  share  {}\n\nKeep a copy of that file: nobody can make your share again, except by dealing new ones to \
+             everybody. It opens with the account whose owner key took part.{next}",
             SharedKeyLine(key),
             key.share.display()
         )
     })
 }
 
-fn stand(
+pub(super) fn stand(
     view: &CeremonyView,
     own: &PublicKey,
     agreed: Option<&Agreed>,
@@ -160,7 +224,7 @@ fn stand(
 
 /// The one ceremony that goes on.
 fn only_one(views: &[CeremonyView], own: &PublicKey) -> Result<CeremonyId, Failure> {
-    let is_meant = |view: &&CeremonyView| view.kind == KEYGEN && ceremony::is_open(view);
+    let is_meant = |view: &&CeremonyView| (view.kind == KEYGEN || is_among_people(view)) && ceremony::is_open(view);
     let open: Vec<_> = views.iter().filter(is_meant).collect();
     match open.as_slice() {
         [one] => Ok(one.operation_id),
@@ -175,11 +239,11 @@ fn only_one(views: &[CeremonyView], own: &PublicKey) -> Result<CeremonyId, Failu
     }
 }
 
-fn has_joined(view: &CeremonyView, own: &PublicKey) -> bool {
+pub(super) fn has_joined(view: &CeremonyView, own: &PublicKey) -> bool {
     view.participants.iter().any(|it| it.owner == Some(*own) && it.joined)
 }
 
-fn agree() -> Result<(), Failure> {
+pub(super) fn agree() -> Result<(), Failure> {
     output::question("Join? [y]es, [n]o: ");
     match prompt::choice("yn")? {
         Some('y') => Ok(()),
@@ -200,6 +264,8 @@ mod tests {
             npub: "npub1x".into(),
             threshold: 2,
             holders: 2,
+            signers: 2,
+            owner: None,
             index: frost_wasm_core::group::HolderIndex::new(2).unwrap(),
             share: "x.json".into(),
         }

@@ -20,9 +20,9 @@ use crate::{
     wire::{CeremonyEntry, CeremonyList},
 };
 
-/// Show your owner key, the ceremonies you are named in, and the keys you share.
+/// Show your owner key, the ceremonies you are named in, and the keys of which this device has a share.
 ///
-/// Whoever starts a ceremony names you by your owner key.
+/// Whoever shares a key with you names you by your owner key.
 #[derive(Debug, Args)]
 pub(crate) struct List {}
 
@@ -36,6 +36,7 @@ struct Listed<'a> {
 #[derive(Serialize)]
 struct Ceremony<'a> {
     operation_id: CeremonyId,
+    kind: &'a str,
     status: &'a str,
     group: GroupId,
     threshold: u16,
@@ -96,6 +97,7 @@ impl<'a> Ceremony<'a> {
         let participants = view.participants.iter();
         Self {
             operation_id: view.operation_id,
+            kind: &view.kind,
             status: &view.status,
             group: view.group,
             threshold: view.threshold,
@@ -110,7 +112,18 @@ impl<'a> Ceremony<'a> {
 
 impl fmt::Display for SharedKeyLine<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let SharedKey { npub, threshold, holders, index, .. } = self.0;
-        write!(f, "{npub}\n  any {threshold} of {holders} holders sign together; you are number {index}")
+        let SharedKey { npub, threshold, holders, signers, index, owner, .. } = self.0;
+        if signers == threshold {
+            return write!(f, "{npub}\n  any {threshold} of {holders} holders sign together; you are number {index}");
+        }
+        let (people, sign) = (holders.saturating_sub(1), ceremony::sign(*signers));
+        write!(
+            f,
+            "{npub}\n  {people} people share it, and {sign} together with the server; your share is number {index}"
+        )?;
+        match owner {
+            Some(owner) => write!(f, "\n  owner  {owner}"),
+            None => Ok(()),
+        }
     }
 }

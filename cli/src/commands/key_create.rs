@@ -167,7 +167,7 @@ impl NewKey {
         } else {
             None
         };
-        let Outcome { ceremony, public, shares } = outcome;
+        let Outcome { ceremony, public, shares, people: _ } = outcome;
         let recovery = shares.into_iter().find(|share| share.role() == HolderRole::Recovery);
         let recovery = recovery
             .ok_or_else(|| Failure::stopped("ceremony_failed", "No share came out for the kit. Begin again."))?;
@@ -239,7 +239,7 @@ pub(crate) fn create(
 }
 
 /// The holders may still be taking their shares out of the ceremony.
-fn send(session: &mut Session, request: &CreateKeyRequest<'_>) -> Result<KeyView, Failure> {
+pub(super) fn send(session: &mut Session, request: &CreateKeyRequest<'_>) -> Result<KeyView, Failure> {
     for _ in 0..LOOKS {
         match session.send(Method::Post, "/keys", request) {
             Err(failure) if failure.code() == "ceremony_unfinished" => platform::pause(BETWEEN_LOOKS),

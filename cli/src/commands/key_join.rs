@@ -7,7 +7,7 @@ use frost_wasm_core::{
     group::{GroupId, HolderIndex},
     secret::Secret32,
 };
-use passport_device::ceremony::{Attendance, CeremonyView, RESHARE};
+use passport_device::ceremony::{Attendance, CeremonyView, RESHARE, is_among_people};
 use serde::Serialize;
 
 use super::ceremony_list;
@@ -53,7 +53,9 @@ impl Join {
         let has = shares.sealed(&key.group)?.filter(|kept| kept.public() == &public);
         let has = has.and_then(|kept| kept.indices().next());
         let views = ceremony_list::views(&mut session)?;
-        let is_meant = |it: &CeremonyView| it.kind == RESHARE && it.group == key.group && it.status == "joining";
+        let is_meant = |it: &CeremonyView| {
+            it.kind == RESHARE && it.group == key.group && it.status == "joining" && !is_among_people(it)
+        };
         // The newest: one that was given up waits for nobody any more.
         let view = views.into_iter().rev().find(is_meant).ok_or_else(nothing)?;
 

@@ -2,9 +2,9 @@
 
 use clap::Args;
 
-use crate::{calendar::Moment, failure::Failure, identity, output::Output, session::Session, wire::KeyList};
+use crate::{calendar::Moment, failure::Failure, identity, output::Output, session::Session};
 
-/// List your keys.
+/// List your keys, and those that others share with you.
 #[derive(Debug, Args)]
 pub(crate) struct List {}
 
@@ -12,21 +12,20 @@ impl List {
     /// Lists them.
     pub(crate) fn run(self, output: &Output) -> Result<(), Failure> {
         let mut session = Session::resume()?;
-        let keys = identity::list(&mut session)?;
-        let list = KeyList { keys };
+        let list = identity::lists(&mut session)?;
         output.result(&list, || {
-            if list.keys.is_empty() {
+            if list.keys.is_empty() && list.shared.is_empty() {
                 return "No key yet. Make one: passport key create, or passport key import < file".into();
             }
-            let lines: Vec<_> = list
-                .keys
-                .iter()
-                .map(|key| {
-                    let made = Moment { unix_s: key.created_at };
-                    format!("{}  (since {made} UTC)", identity::line(key))
-                })
-                .collect();
-            lines.join("\n")
+            let own = list.keys.iter().map(|key| {
+                let made = Moment { unix_s: key.created_at };
+                format!("{}  (since {made} UTC)", identity::line(key))
+            });
+            let shared = list.shared.iter().filter_map(|key| {
+                let owner = key.owner?;
+                Some(format!("{}\n  shared with you by {owner}", identity::line(key)))
+            });
+            own.chain(shared).collect::<Vec<_>>().join("\n")
         })
     }
 }

@@ -104,6 +104,12 @@ impl Refresh {
         let folder = KitFolder::find(&self.kit_dir)?;
         let key = self.key.one(&mut session)?;
         let public = identity::detail(&mut session, &key)?.public;
+        if device::Custody::is_shared(&public) {
+            return Err(Failure::stopped(
+                "key_is_shared",
+                "People share this key, and new shares are dealt to all of them together. Use: passport key people",
+            ));
+        }
         let shares = Shares::of(session.home());
         shares.settle(&public)?;
         let owner = session.unlock()?.owner;
@@ -245,6 +251,11 @@ fn check_export(session: &mut Session, key: &KeyView, public: &GroupPublic, shar
              is no delay.",
         ));
     }
+    check_delay(session, key, "Afterwards this device could put the whole key together")
+}
+
+/// Refuses what takes the delay of an export while it is not over. `why` are the words for that.
+pub(super) fn check_delay(session: &mut Session, key: &KeyView, why: &str) -> Result<(), Failure> {
     let view: ExportView = session.get(&format!("/keys/{}/export", key.group))?;
     let when = match view.state {
         ExportState::Ready => return Ok(()),
@@ -256,9 +267,7 @@ fn check_export(session: &mut Session, key: &KeyView, public: &GroupPublic, shar
             "Ask for an export first, and when its delay is over run this again: passport export begin".to_owned()
         }
     };
-    let text =
-        format!("Afterwards this device could put the whole key together, so it takes the delay of an export. {when}");
-    Err(Failure::stopped("export_needed", text))
+    Err(Failure::stopped("export_needed", format!("{why}, so it takes the delay of an export. {when}")))
 }
 
 fn show(

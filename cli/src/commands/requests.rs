@@ -18,7 +18,8 @@ const ID_MIN_CHARS: usize = 6;
 
 /// Show the requests that wait for you.
 ///
-/// They wait for your approval, or, of a key in device custody, for a device with your share of it.
+/// They wait for your approval, or, of a key in device custody, for a device with your share of it. Of a key that others
+/// share with you, you see what its apps ask for, too; approving and denying is its owner's.
 #[derive(Debug, Args)]
 pub(crate) struct Requests {
     #[command(flatten)]
@@ -46,7 +47,7 @@ impl Requests {
     /// Lists them.
     pub(crate) fn run(self, output: &Output) -> Result<(), Failure> {
         let mut session = Session::resume()?;
-        let keys = self.key.all(&mut session)?;
+        let keys = self.key.with_shared(&mut session)?;
         let list = WaitingList { requests: waiting(&mut session, &keys)? };
         output.result(&list, || {
             if list.requests.is_empty() {
@@ -114,18 +115,31 @@ pub(crate) fn describe(it: &Waiting, now_s: u64) -> String {
         let length = ciphertext.chars().count();
         lines.push(format!("  cipher  {length} characters; only the app sees what is in them"));
     }
+    if let Some(owner) = it.key.owner {
+        lines.push(format!("  owner   {owner}"));
+    }
     if request.needs_device() {
-        lines.push(format!("  waits   {}", awaited(request)));
+        lines.push(format!("  waits   {}", awaited(it)));
     }
     lines.push(format!("  ends    in {} s", request.expires_at.saturating_sub(now_s)));
     lines.join("\n")
 }
 
-fn awaited(request: &RequestView) -> &'static str {
-    if request.is_allowed() {
-        "for a device with your share; the app's rules allow it"
-    } else {
-        "for your approval, and for a device with your share"
+/// How many of the devices that it takes are at it, where it takes several.
+pub(crate) fn progress(request: &RequestView) -> Option<String> {
+    let signers = request.signers.as_ref().filter(|it| it.needed > 1)?;
+    Some(format!("{} of {} devices are at it", signers.given.len(), signers.needed))
+}
+
+fn awaited(it: &Waiting) -> String {
+    let devices = match progress(&it.request) {
+        None => "a device with your share".to_owned(),
+        Some(progress) => format!("people's devices: {progress}"),
+    };
+    match (it.request.is_allowed(), it.key.owner) {
+        (true, _) => format!("for {devices}; the app's rules allow it"),
+        (false, None) => format!("for your approval, and for {devices}"),
+        (false, Some(_)) => format!("for the owner's approval, and for {devices}"),
     }
 }
 
@@ -142,11 +156,12 @@ fn text(content: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::wire::Awaited;
 
-    fn waiting(id: &str, content: &str) -> Waiting {
+    /// A request for a note.
+    pub(crate) fn waiting(id: &str, content: &str) -> Waiting {
         let key = serde_json::json!({
             "group": "01".repeat(16), "pubkey": "0".repeat(64), "npub": "npub1x", "relay": "wss://a.example",
             "label": "Me", "created_at": 1,
@@ -197,5 +212,18 @@ mod tests {
         let (is_allowed, text) = shown(&[Awaited::Device]);
         assert!(is_allowed && text.contains("rules allow it"), "{text}");
         assert!(!shown(&[Awaited::Approval]).0 && !shown(&[]).0);
+    }
+
+    #[test]
+    fn of_a_shared_key_it_is_shown_whose_approval_is_needed_and_how_many_are_at_it() {
+        let mut it = waiting("ab", "one");
+        it.request.waits_for = vec![Awaited::Approval, Awaited::Device];
+        it.request.signers = serde_json::from_value(serde_json::json!({"needed": 2, "given": [3]})).unwrap();
+        assert!(describe(&it, 100).contains("for your approval, and for people's devices: 1 of 2 devices are at it"));
+        it.key.owner = Some(bunker_core::keys::PublicKey::from_bytes([9; 32]));
+        let shown = describe(&it, 100);
+        assert!(shown.contains("for the owner's approval") && shown.contains(&"09".repeat(32)), "{shown}");
+        it.request.signers.as_mut().unwrap().needed = 1;
+        assert_eq!(progress(&it.request), None);
     }
 }

@@ -1,12 +1,16 @@
 //! `passport watch`: asks on the terminal whenever an app asks.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
-use bunker_core::approval::Remember;
+use bunker_core::{approval::Remember, keys::EventId};
 use clap::Args;
+use passport_device::{contribution::Nonces, owner::OwnerKey};
 
 use super::{
-    approve::{Decision, decide},
+    approve::{Decided, Decision, decide, go_on},
     requests::{self, Waiting},
 };
 use crate::{
@@ -15,10 +19,14 @@ use crate::{
     output::{self, Output, plain},
     platform, prompt,
     session::Session,
+    wire::DecideReply,
 };
 
 /// Pause between two looks.
 const EVERY: Duration = Duration::from_secs(2);
+
+/// The same while others have to contribute to something, too. It also tells the server that this device is there.
+const EVERY_WITH_OTHERS: Duration = Duration::from_secs(1);
 
 /// How long "for an hour" is, in seconds.
 const HOUR_S: u64 = 60 * 60;
@@ -30,6 +38,9 @@ const HOUR_S: u64 = 60 * 60;
 ///
 /// A key in device custody needs this device for everything its apps do, also for what you allowed them when you
 /// connected them. With --auto that is done without asking, so that apps work while this command runs.
+///
+/// Keys that others share with you are watched, too: you contribute to what the owner's rules and words let, or skip it.
+/// Where several of you have to contribute, this command tells how many are at it, and goes on with other requests.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -52,12 +63,13 @@ impl Watch {
     /// Watches until it is ended.
     pub(crate) fn run(self, output: &Output) -> Result<(), Failure> {
         let mut session = Session::resume()?;
-        let keys = self.key.all(&mut session)?;
+        let keys = self.key.with_shared(&mut session)?;
         let owner = session.unlock()?.owner;
         if !self.once {
             output.note("Waiting for requests. End with Ctrl-C.");
         }
-        let mut left = BTreeSet::new();
+        let mut desk = Desk { owner, left: BTreeSet::new(), told: BTreeSet::new(), begun: BTreeMap::new() };
+        let mut nonces = Nonces::default();
         loop {
             let all = match requests::waiting(&mut session, &keys) {
                 // It may be back at the next look.
@@ -68,43 +80,135 @@ impl Watch {
                 all => all?,
             };
             for waiting in &all {
-                let id = waiting.request.request;
-                if left.contains(&id) {
-                    continue;
-                }
-                let asked = match (self.auto, waiting.request.is_allowed()) {
-                    (true, true) => Asked::Decided(Decision::Approve { remember: None }),
-                    (true, false) => {
-                        output.note(&requests::describe(waiting, platform::now_s()));
-                        output.note(&format!("Answer with: passport approve {id}, or passport deny {id}"));
-                        Asked::Skip
-                    }
-                    (false, is_allowed) => {
-                        output.note(&requests::describe(waiting, platform::now_s()));
-                        asked(is_allowed)?
-                    }
-                };
-                match asked {
-                    Asked::Decided(decision) => match decide(&mut session, &owner, waiting, decision) {
-                        Ok(reply) => output.result(&reply, || said(waiting, &reply.status))?,
-                        // It is shown again if it still waits.
-                        Err(failure) if is_passing(&failure) => output.failure(&failure),
-                        Err(failure) if is_about_one(&failure) => {
-                            output.failure(&failure);
-                            left.insert(id);
-                        }
-                        Err(failure) => return Err(failure),
-                    },
-                    Asked::Skip => {
-                        left.insert(id);
-                    }
-                    Asked::Over => return Ok(()),
+                if !self.look_at(&mut session, &mut desk, waiting, &mut nonces, output)? {
+                    return Ok(());
                 }
             }
-            if self.once {
+            desk.go_on(&mut session, &mut nonces, output)?;
+            if self.once && desk.begun.is_empty() {
                 return Ok(());
             }
-            platform::pause(EVERY);
+            platform::pause(if desk.begun.is_empty() { EVERY } else { EVERY_WITH_OTHERS });
+        }
+    }
+
+    /// Decides about a request that waits, or asks. `false` when nobody is there to be asked.
+    fn look_at(
+        &self,
+        session: &mut Session,
+        desk: &mut Desk,
+        waiting: &Waiting,
+        nonces: &mut Nonces,
+        output: &Output,
+    ) -> Result<bool, Failure> {
+        let id = waiting.request.request;
+        if let Some(begun) = desk.begun.get_mut(&id) {
+            begun.tell(waiting, output);
+            return Ok(true);
+        }
+        if desk.left.contains(&id) {
+            return Ok(true);
+        }
+        let is_allowed = waiting.request.is_allowed();
+        let asked = match (waiting.key.owner.is_some(), self.auto, is_allowed) {
+            (_, true, true) => Asked::Decided(Decision::Approve { remember: None }),
+            // It may be theirs to contribute to when its owner has approved.
+            (true, _, false) => {
+                if desk.told.insert(id) {
+                    output.note(&requests::describe(waiting, platform::now_s()));
+                }
+                return Ok(true);
+            }
+            (true, false, true) => {
+                output.note(&requests::describe(waiting, platform::now_s()));
+                asked_to_contribute()?
+            }
+            (false, true, false) => {
+                output.note(&requests::describe(waiting, platform::now_s()));
+                output.note(&format!("Answer with: passport approve {id}, or passport deny {id}"));
+                Asked::Skip
+            }
+            (false, false, is_allowed) => {
+                output.note(&requests::describe(waiting, platform::now_s()));
+                asked(is_allowed)?
+            }
+        };
+        match asked {
+            Asked::Decided(decision) => match decide(session, &desk.owner, waiting, decision, nonces) {
+                Ok(Decided { reply, is_complete: true }) => output.result(&reply, || said(waiting, &reply.status))?,
+                Ok(Decided { reply, is_complete: false }) => {
+                    let mut begun = Begun { waiting: waiting.clone(), reply, told: String::new() };
+                    begun.tell(waiting, output);
+                    desk.begun.insert(id, begun);
+                }
+                // It is shown again if it still waits.
+                Err(failure) if is_passing(&failure) => output.failure(&failure),
+                Err(failure) if is_about_one(&failure) => {
+                    output.failure(&failure);
+                    desk.left.insert(id);
+                }
+                Err(failure) => return Err(failure),
+            },
+            Asked::Skip => {
+                desk.left.insert(id);
+            }
+            Asked::Over => return Ok(false),
+        }
+        Ok(true)
+    }
+}
+
+/// What this command is at.
+struct Desk {
+    owner: OwnerKey,
+    /// What was skipped, or can't be done here.
+    left: BTreeSet<EventId>,
+    /// What was shown and waits for somebody else's word.
+    told: BTreeSet<EventId>,
+    /// What this device has begun to contribute to, and others have to, too.
+    begun: BTreeMap<EventId, Begun>,
+}
+
+/// A request that waits for other people's devices.
+struct Begun {
+    waiting: Waiting,
+    reply: DecideReply,
+    told: String,
+}
+
+impl Desk {
+    /// Goes on with each that others have to contribute to, too.
+    fn go_on(&mut self, session: &mut Session, nonces: &mut Nonces, output: &Output) -> Result<(), Failure> {
+        for (id, begun) in std::mem::take(&mut self.begun) {
+            match go_on(session, &self.owner, &begun.waiting, nonces) {
+                Ok(true) => output.result(&begun.reply, || said(&begun.waiting, &begun.reply.status))?,
+                Ok(false) => {
+                    self.begun.insert(id, begun);
+                }
+                // It is shown again if it still waits.
+                Err(failure) if is_passing(&failure) => output.failure(&failure),
+                Err(failure) if is_about_one(&failure) => {
+                    output.failure(&failure);
+                    self.left.insert(id);
+                }
+                Err(failure) => return Err(failure),
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Begun {
+    /// Tells how far it is, if that is new.
+    fn tell(&mut self, now: &Waiting, output: &Output) {
+        let label = plain(&now.request.label);
+        let stand = match requests::progress(&now.request) {
+            Some(progress) => format!("{label}: {progress}. Waiting for the others …"),
+            None => format!("{label}: waiting for the others …"),
+        };
+        if stand != self.told {
+            output.note(&stand);
+            self.told = stand;
         }
     }
 }
@@ -122,7 +226,19 @@ fn is_passing(failure: &Failure) -> bool {
 
 /// Nothing comes of this request here, and others go on.
 fn is_about_one(failure: &Failure) -> bool {
-    matches!(failure.code(), "request_refused" | "request_misled" | "contribution_refused" | "share_not_here")
+    matches!(
+        failure.code(),
+        "request_refused" | "request_misled" | "request_over" | "contribution_refused" | "share_not_here"
+    )
+}
+
+fn asked_to_contribute() -> Result<Asked, Failure> {
+    output::question("  [y]es, [s]kip? ");
+    Ok(match prompt::choice("ys")? {
+        Some('y') => Asked::Decided(Decision::Approve { remember: None }),
+        Some(_) => Asked::Skip,
+        None => Asked::Over,
+    })
 }
 
 fn asked(is_allowed: bool) -> Result<Asked, Failure> {

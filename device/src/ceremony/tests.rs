@@ -267,14 +267,14 @@ fn people_join_one_after_the_other_and_one_comes_back_after_each_step() {
     server.drive(&mut rng);
     let mut lost = 0;
     while server.meeting.end().is_none() {
-        for at in 0..3 {
+        for (at, device) in devices.iter_mut().enumerate() {
             if at == 1 && lost < 4 {
                 // Its process ended: all that is left is the seed.
-                devices[at] = people.resume(at, &server.view(0));
+                *device = people.resume(at, &server.view(0));
                 lost += 1;
             }
-            let view = server.view(devices[at].next());
-            for package in devices[at].take(&view, &mut rng).unwrap() {
+            let view = server.view(device.next());
+            for package in device.take(&view, &mut rng).unwrap() {
                 server.post(&package, &mut rng);
             }
         }
