@@ -14,6 +14,7 @@ use frost_wasm_core::{
     share::KeyShare,
 };
 use rand_core::{CryptoRng, RngCore};
+use sha2::{Digest, Sha256};
 
 use super::{
     bunker::{Pending, begin, finish},
@@ -33,7 +34,6 @@ pub struct Gathering {
     pending: Pending,
     own: Vec<(HolderIndex, Commitment)>,
     needed: usize,
-    round: u32,
     parts: BTreeMap<HolderIndex, Part>,
 }
 
@@ -48,7 +48,7 @@ struct Part {
 pub enum Asked {
     /// With the commitments that are there; its own among them when it has committed.
     Contribute {
-        /// State of the commitments, to be named with the contribution.
+        /// Name of this state of the commitments, to be given with the contribution.
         round: u32,
         /// Of the bunker and of those who have committed. Empty unless something is signed.
         commitments: Vec<(HolderIndex, Commitment)>,
@@ -92,7 +92,7 @@ impl Gathering {
     ) -> Result<Self, Failure> {
         let (pending, own) = begin(operation, request, share, rng)?;
         let needed = usize::from(share.group().threshold).saturating_sub(1);
-        Ok(Self { pending, own, needed, round: 0, parts: BTreeMap::new() })
+        Ok(Self { pending, own, needed, parts: BTreeMap::new() })
     }
 
     /// Who has said something, by ascending number.
@@ -112,13 +112,8 @@ impl Gathering {
             None if self.parts.len() >= self.needed => return Asked::Enough,
             None => {}
         }
-        let commitment = |(index, part): (&HolderIndex, &Part)| match &part.said {
-            ContributionReply::Committed { commitment, .. } => Some((*index, *commitment)),
-            ContributionReply::Signed(contribution) => Some((*index, contribution.commitment)),
-            ContributionReply::Ecdh(_) | ContributionReply::Recorded | ContributionReply::Refused { .. } => None,
-        };
-        let commitments = self.own.iter().copied().chain(self.parts.iter().filter_map(commitment)).collect();
-        Asked::Contribute { round: self.round, commitments }
+        let commitments = self.commitments();
+        Asked::Contribute { round: round_of(&commitments), commitments }
     }
 
     /// Takes what a device says for the state that it was asked in. The same again changes nothing.
@@ -147,7 +142,6 @@ impl Gathering {
                     return Err(NotTaken::Outdated);
                 }
                 self.undo_signatures();
-                self.round = self.round.saturating_add(1);
             }
             (ContributionReply::Signed(contribution), true) => {
                 let fits = match before {
@@ -158,11 +152,8 @@ impl Gathering {
                     // The last one: it signed over everybody else's commitment.
                     None => self.parts.len() + 1 == self.needed,
                 };
-                if !fits || round != self.round {
+                if !fits || round != round_of(&self.commitments()) {
                     return Err(NotTaken::Outdated);
-                }
-                if before.is_none() {
-                    self.round = self.round.saturating_add(1);
                 }
             }
             (ContributionReply::Ecdh(_), false) if has_place => {}
@@ -188,6 +179,15 @@ impl Gathering {
         finish(self.pending, share, self.parts.into_values().map(|part| part.said).collect(), rng)
     }
 
+    fn commitments(&self) -> Vec<(HolderIndex, Commitment)> {
+        let commitment = |(index, part): (&HolderIndex, &Part)| match &part.said {
+            ContributionReply::Committed { commitment, .. } => Some((*index, *commitment)),
+            ContributionReply::Signed(contribution) => Some((*index, contribution.commitment)),
+            ContributionReply::Ecdh(_) | ContributionReply::Recorded | ContributionReply::Refused { .. } => None,
+        };
+        self.own.iter().copied().chain(self.parts.iter().filter_map(commitment)).collect()
+    }
+
     fn state(&self) -> Taken {
         let is_given = |part: &Part| !matches!(part.said, ContributionReply::Committed { .. });
         let is_complete = self.parts.len() == self.needed && self.parts.values().all(is_given);
@@ -203,11 +203,23 @@ impl Gathering {
         });
         if self.parts.len() != before {
             self.undo_signatures();
-            self.round = self.round.saturating_add(1);
         }
     }
 
     fn undo_signatures(&mut self) {
         self.parts.retain(|_, part| !matches!(part.said, ContributionReply::Signed(_)));
     }
+}
+
+/// A name for one state of the commitments, also after the bunker began anew. It guards against accidents: whoever makes
+/// up one spoils its own contribution.
+fn round_of(commitments: &[(HolderIndex, Commitment)]) -> u32 {
+    let mut hash = Sha256::new();
+    for (index, commitment) in commitments {
+        hash.update(index.get().to_be_bytes());
+        hash.update(commitment.to_string());
+    }
+    let digest: [u8; 32] = hash.finalize().into();
+    let [first, second, third, fourth, ..] = digest;
+    u32::from_be_bytes([first, second, third, fourth])
 }

@@ -1,6 +1,8 @@
 //! Several people share a key: each judges for itself, as many as have to contribute with the bunker, and whoever comes,
 //! goes or begins anew costs the others nothing but their time.
 
+mod simulation;
+
 use bunker_core::{
     event::{Event, VerifiedEvent},
     joint::{
@@ -68,7 +70,7 @@ impl Team {
 
     /// What a person's device says to what it is asked for, judged over what the bunker shows.
     fn says(&mut self, person: usize) -> Option<(ContributionReply, u32)> {
-        let Asked::Contribute { round, commitments } = self.asked(person) else { panic!("not asked") };
+        let Asked::Contribute { round, commitments } = self.asked(person) else { return None };
         let Self { world, app, request, people, .. } = self;
         let Person { share, nonces, .. } = &mut people[person];
         let state = &world.bunker.state;

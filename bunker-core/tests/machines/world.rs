@@ -99,7 +99,10 @@ impl World {
     /// A world in which this many people share a key, of whom so many sign together with the bunker. The owner is the
     /// first, with share 2.
     pub(crate) fn with_people(people: u16, signers: u16) -> (Self, Vec<Person>) {
-        let seed = seed();
+        Self::with_people_from(seed(), people, signers)
+    }
+
+    pub(crate) fn with_people_from(seed: u64, people: u16, signers: u16) -> (Self, Vec<Person>) {
         let mut rng = ChaCha20Rng::seed_from_u64(seed);
         let keys: Vec<_> = (0..people).map(|_| TransportSecret::random(&mut rng)).collect();
         let devices = (2..people + 2).map(|number| (number, HolderRole::Device));

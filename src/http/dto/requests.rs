@@ -149,7 +149,6 @@ pub struct ContributeRequest {
     #[schema(value_type = Object)]
     pub reply: ContributionReply,
     /// The offer's.
-    #[serde(default)]
     pub round: u32,
 }
 
