@@ -7,12 +7,12 @@ import { api, call } from "./client";
 export const contributions: ContributionServer = {
   offer: (group, request) =>
     call(api.POST("/keys/{group}/requests/{request}/offer", { params: { path: { group, request } } })),
-  contribute: (group, request, reply) =>
-    call(
-      api.POST("/keys/{group}/requests/{request}/contribution", {
-        params: { path: { group, request } },
-        body: { reply: reply as Record<string, never> },
-      }),
-    ),
+  contribute: async (group, request, { reply, round }) => {
+    const answer = api.POST("/keys/{group}/requests/{request}/contribution", {
+      params: { path: { group, request } },
+      body: { reply: reply as Record<string, never>, round },
+    });
+    return (await call(answer)).status;
+  },
   present: renewals.present,
 };

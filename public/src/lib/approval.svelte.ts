@@ -8,6 +8,7 @@ import { byHand } from "./contributor";
 import { type Item, itemsOf } from "./activity";
 import { History } from "./history.svelte";
 import { resent } from "./resent";
+import type { Sharing } from "./sharing";
 import { unlocked, withStatement } from "./signing";
 import { nowSeconds } from "./when";
 
@@ -38,6 +39,10 @@ export class Approval {
   result = $state.raw<Item | null>(null);
   /** What the server waits for, by its newest word. */
   waitsFor = $state.raw<PendingRequest["waits_for"]>([]);
+  /** Where devices contribute: which are at it, by the server's newest word. */
+  signers = $state.raw<PendingRequest["signers"]>(undefined);
+  /** The owner's word arrived from here, and devices have to contribute yet. */
+  allowedHere = $state(false);
   #signed: SignedEvent | null = null;
   /** The server stopped listing the request while an answer was on its way. */
   #unlisted = false;
@@ -48,8 +53,16 @@ export class Approval {
     readonly request: PendingRequest,
     /** Whether this browser has a share of the key. */
     readonly shareHere = false,
+    /** The people who share the key, who contribute elsewhere; null when nobody does. */
+    readonly sharing: Sharing | null = null,
   ) {
-    this.waitsFor = request.waits_for;
+    this.heard(request);
+  }
+
+  /** Takes in what the server says of the request now. */
+  heard({ waits_for, signers }: PendingRequest): void {
+    this.signers = signers;
+    if (this.phase === "open") this.waitsFor = waits_for;
   }
 
   /** Whether the owner's word is awaited: the rules ask. */
@@ -62,7 +75,10 @@ export class Approval {
     return this.waitsFor.includes("device");
   }
 
-  /** Gives an answer: signs it and sends it, and contributes with this device's share where that is awaited. */
+  /**
+   * Gives an answer: signs it and sends it, and contributes with this device's share where that is awaited. Where people
+   * share the key, the owner's word is all that comes from here.
+   */
   async give(answer: Answer): Promise<void> {
     if (this.phase === "sending") return;
     this.answer = answer;
@@ -103,21 +119,22 @@ export class Approval {
   async #run(say: () => Promise<unknown>): Promise<void> {
     this.phase = "sending";
     this.error = null;
-    await inTurn(async () => {
+    const isThrough = await inTurn(async () => {
       if (this.answer === "deny") {
         await say();
-        return;
+        return true;
       }
       if (this.asks) {
         await say();
         if (this.needsDevice) this.waitsFor = ["device"];
       }
-      if (this.needsDevice) {
-        await unlocked();
-        await byHand.give(this.key.group, this.request);
-      }
+      if (!this.needsDevice) return true;
+      if (this.sharing) return false;
+      await unlocked();
+      return (await byHand.give(this.key.group, this.request)) === "answered";
     });
-    this.#arrived();
+    if (isThrough) this.#arrived();
+    else this.#waits();
   }
 
   /** The server no longer lists the request. */
@@ -142,6 +159,13 @@ export class Approval {
   #arrived(): void {
     this.phase = "given";
     void this.look();
+  }
+
+  /** The owner's word is given, and others have to contribute. */
+  #waits(): void {
+    this.allowedHere = true;
+    this.phase = "open";
+    if (this.#unlisted) this.settled();
   }
 
   #failed(error: unknown): void {

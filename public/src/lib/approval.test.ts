@@ -5,6 +5,7 @@ import type { KeyView, PendingRequest, SignedEvent } from "../api/types";
 const done: string[] = [];
 let contributed: Error[] = [];
 let sent: Error[] = [];
+let status: "answered" | "waiting" = "answered";
 
 vi.mock("../api/client", () => ({
   api: { POST: async (path: string) => path.split("/").at(-1) },
@@ -34,6 +35,7 @@ vi.mock("./contributor", () => ({
       done.push(`contribute ${group} ${request.request}`);
       const error = contributed.shift();
       if (error) throw error;
+      return status;
     },
   },
 }));
@@ -52,9 +54,15 @@ function waiting(...waits_for: PendingRequest["waits_for"]) {
   return new Approval({ group: "g1" } as KeyView, request, true);
 }
 
+/** Of a key that people share. */
+function shared(...waits_for: PendingRequest["waits_for"]) {
+  const request = { request: "r1", connection: "c1", method: "sign_event", kind: 1, waits_for } as PendingRequest;
+  return new Approval({ group: "g1" } as KeyView, request, false, { people: 3, signers: 2, amongThem: true });
+}
+
 beforeEach(() => {
   done.length = 0;
-  [contributed, sent] = [[], []];
+  [contributed, sent, status] = [[], [], "answered"];
 });
 
 describe("an answer", () => {
@@ -134,4 +142,56 @@ describe("an answer that went wrong", () => {
     await approval.give("once");
     expect(approval.phase).toBe("gone");
   });
+});
+
+describe("where people share the key", () => {
+  test("the owner's word is given here, and the people contribute elsewhere", async () => {
+    const approval = shared("approval", "device");
+    await approval.give("once");
+    expect(done).toEqual(["sign approve", "send approve"]);
+    expect([approval.phase, approval.allowedHere, approval.asks, approval.needsDevice]).toEqual(["open", true, false, true]);
+    approval.heard({ ...approval.request, waits_for: ["device"], signers: { needed: 2, given: [2] } });
+    expect(approval.signers?.given).toEqual([2]);
+    approval.settled();
+    expect(approval.phase).toBe("gone");
+  });
+
+  test("nothing is contributed from here to what the rules allow", async () => {
+    const approval = shared("device");
+    await approval.give("once");
+    expect(done).toEqual([]);
+    expect(approval.phase).toBe("open");
+  });
+
+  test("the owner denies it for all", async () => {
+    for (const approval of [shared("device"), shared("approval", "device")]) {
+      await approval.give("deny");
+      expect(approval.phase).toBe("given");
+    }
+    expect(done).toEqual(["sign deny", "send deny", "sign deny", "send deny"]);
+  });
+
+  test("the owner's word that got no answer is sent again, the same", async () => {
+    const approval = shared("approval", "device");
+    sent = [new NoAnswer()];
+    await approval.give("always");
+    expect(approval.phase).toBe("lost");
+    await approval.resend();
+    expect(done).toEqual(["sign approve always", "send approve", "send approve"]);
+    expect([approval.phase, approval.allowedHere]).toEqual(["open", true]);
+  });
+
+  test("who is at it is heard while an answer is on its way, too", () => {
+    const approval = shared("device");
+    approval.phase = "sending";
+    approval.heard({ ...approval.request, waits_for: ["approval", "device"], signers: { needed: 2, given: [3] } });
+    expect([approval.asks, approval.signers?.given]).toEqual([false, [3]]);
+  });
+});
+
+test("a contribution that others have to follow leaves the request open", async () => {
+  status = "waiting";
+  const approval = waiting("device");
+  await approval.give("once");
+  expect([approval.phase, approval.allowedHere]).toEqual(["open", true]);
 });

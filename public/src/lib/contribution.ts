@@ -8,9 +8,12 @@ import { VaultError, type GroupPublic, type Offer, type Custody, type Vault } fr
 import { resent } from "./resent";
 import type { Shares } from "./shares";
 
+/** `answered`: the app has its answer. `waiting`: other devices have to contribute, too. */
+export type Contributed = "answered" | "waiting";
 export type ContributionServer = {
   offer(group: string, request: string): Promise<Offer>;
-  contribute(group: string, request: string, reply: object): Promise<unknown>;
+  /** `round`: the offer's. */
+  contribute(group: string, request: string, made: { reply: object; round: number }): Promise<Contributed>;
   /** The key's group as it is now. */
   present(group: string): Promise<GroupPublic>;
 };
@@ -52,16 +55,16 @@ export class Contributor {
   ) {}
 
   /** Contributes to a request as it was `shown`. */
-  async give(group: string, shown: PendingRequest): Promise<void> {
+  async give(group: string, shown: PendingRequest): Promise<Contributed> {
     const shares = (await this.store.of(group)) ?? (await this.#present(group));
     try {
-      await this.#giveWith(group, shares, shown);
+      return await this.#giveWith(group, shares, shown);
     } catch (error) {
       // The one that took its place, when the page was closed before it was told so.
       if (!(error instanceof VaultError) || error.code !== "share_of_another_epoch") throw error;
       const present = await this.#present(group);
       if (present === shares) throw error;
-      await this.#giveWith(group, present, shown);
+      return await this.#giveWith(group, present, shown);
     }
   }
 
@@ -72,9 +75,9 @@ export class Contributor {
     return shares;
   }
 
-  async #giveWith(group: string, shares: string, shown: PendingRequest): Promise<void> {
+  async #giveWith(group: string, shares: string, shown: PendingRequest): Promise<Contributed> {
     // What is remembered of an app may only grow, so its requests take turns.
-    await this.inTurn(`passport.contribution ${group} ${shown.connection}`, async () => {
+    return this.inTurn(`passport.contribution ${group} ${shown.connection}`, async () => {
       for (let offers = 1; ; offers += 1) {
         try {
           return await this.#once(group, shares, shown);
@@ -85,12 +88,14 @@ export class Contributor {
     });
   }
 
-  async #once(group: string, shares: string, shown: PendingRequest): Promise<void> {
+  async #once(group: string, shares: string, shown: PendingRequest): Promise<Contributed> {
     const { connection, request } = shown;
     const offer = await resent(() => this.server.offer(group, request));
     const memory = await this.store.memory(group, connection);
-    const made = await this.vault.contribute({ shares, request: shown, offer, memory });
-    await this.store.remember(group, made.memory);
-    await resent(() => this.server.contribute(group, request, made.reply));
+    const { reply, round, memory: next } = await this.vault.contribute({ shares, request: shown, offer, memory });
+    await this.store.remember(group, next);
+    // It is the turn of other devices.
+    if (reply === null) return "waiting";
+    return resent(() => this.server.contribute(group, request, { reply, round }));
   }
 }

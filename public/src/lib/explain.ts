@@ -56,6 +56,21 @@ const BY_CODE: Record<string, (problem: ApiProblem) => Explained> = {
     detail: "It forgot its part before this device had done its own. Nothing was signed. Try again.",
     retry: true,
   }),
+  already_contributed: () => ({
+    title: "Your part is there",
+    detail: "Now the others who share the key have to give theirs. Nothing more is to do here.",
+    retry: false,
+  }),
+  enough_contributions: () => ({
+    title: "Others are at it",
+    detail: "As many as have to are answering it already. Look again in a minute, in case one of them leaves.",
+    retry: true,
+  }),
+  not_your_share: () => ({
+    title: "You have no share of this key",
+    detail: "Who shares it was changed, perhaps. Ask its owner.",
+    retry: false,
+  }),
   not_found: (problem) => ({ title: "There is nothing here", detail: problem.detail, retry: false }),
   group_exists: () => ({
     title: "This identity exists already",

@@ -7,7 +7,11 @@ import { events } from "../stores/events.svelte";
 import { identities } from "../stores/identities.svelte";
 import { Approval } from "./approval.svelte";
 import { shares } from "./shares";
+import { type Sharing, sharingOf } from "./sharing";
 import { learnTime } from "./when";
+
+type Contributors = { shareHere: boolean; sharing: Sharing | null };
+const NOBODY: Contributors = { shareHere: false, sharing: null };
 
 export class Inbox {
   /** Oldest first; new ones come at the end, so that nothing moves under a pointer. */
@@ -36,34 +40,34 @@ export class Inbox {
     events.counted(key.group, requests.length);
     const known = new Set(this.approvals.map((it) => it.request.request));
     const asksDevice = requests.some((it) => it.waits_for.includes("device") && !known.has(it.request));
-    this.#merge(key, requests, asksDevice && (await hasShare(key.group)));
+    this.#merge(key, requests, asksDevice ? await contributorsOf(key.group) : NOBODY);
   }
 
   clearSettled(): void {
     this.approvals = this.waiting;
   }
 
-  #merge(key: KeyView, requests: readonly PendingRequest[], shareHere: boolean): void {
+  #merge(key: KeyView, requests: readonly PendingRequest[], { shareHere, sharing }: Contributors): void {
     const listed = new Map(requests.map((it) => [it.request, it]));
     const known = new Set<string>();
     for (const approval of this.approvals) {
       if (approval.key.group !== key.group) continue;
       known.add(approval.request.request);
       const now = listed.get(approval.request.request);
-      if (!now) approval.settled();
-      else if (approval.phase === "open") approval.waitsFor = now.waits_for;
+      if (now) approval.heard(now);
+      else approval.settled();
     }
     const fresh = requests
       .filter((it) => !known.has(it.request))
       .sort((a, b) => a.held_at - b.held_at)
-      .map((request) => new Approval(key, request, shareHere));
+      .map((request) => new Approval(key, request, shareHere, sharing));
     if (fresh.length > 0) this.approvals = [...this.approvals, ...fresh];
   }
 }
 
-/** Whether this browser has a share that goes with the others: they may have been renewed elsewhere. */
-async function hasShare(group: string): Promise<boolean> {
-  if (!(await shares.has(group))) return false;
+/** Who contributes to a key's requests, and whether this browser has a share that goes with the others. */
+async function contributorsOf(group: string): Promise<Contributors> {
   const key = await call(api.GET("/keys/{group}", { params: { path: { group } } }));
-  return (await shares.fitting(key.public).catch(() => null)) !== null;
+  const shareHere = (await shares.fitting(key.public).catch(() => null)) !== null;
+  return { shareHere, sharing: sharingOf(key) };
 }

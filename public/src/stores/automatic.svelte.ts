@@ -65,8 +65,7 @@ class Automatic {
     for (const request of requests.filter((it) => isAllowed(it) && !this.#left.has(it.request))) {
       if (!this.on) return;
       try {
-        await unasked.give(group, request);
-        this.answered += 1;
+        if ((await unasked.give(group, request)) === "answered") this.answered += 1;
       } catch (error) {
         if (error instanceof NoAnswer || (error instanceof VaultError && LOCKED.includes(error.code))) throw error;
         if (!isCode(error, "no_such_request")) this.#left.add(request.request);

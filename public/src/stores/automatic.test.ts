@@ -6,6 +6,8 @@ import { VaultError } from "../vault/types";
 let waiting: Pick<PendingRequest, "request" | "waits_for">[] = [];
 let refusals: Record<string, Error> = {};
 let here: string[] = [];
+/** What others have to contribute to as well. */
+let turns: string[] = [];
 const given: string[] = [];
 const unlocked = vi.fn(async () => undefined);
 
@@ -19,7 +21,9 @@ vi.mock("../lib/contributor", () => ({
       given.push(`${group} ${request}`);
       const refusal = refusals[request];
       if (refusal) throw refusal;
+      if (turns.includes(request)) return "waiting";
       waiting = waiting.filter((it) => it.request !== request);
+      return "answered";
     },
   },
 }));
@@ -35,7 +39,7 @@ beforeEach(() => {
   automatic.switchOff();
   given.length = 0;
   unlocked.mockReset();
-  [waiting, refusals, here] = [[allowed("r1")], {}, ["g1"]];
+  [waiting, refusals, here, turns] = [[allowed("r1")], {}, ["g1"], []];
 });
 
 test("nothing is answered while it is off, or before it is unlocked", async () => {
@@ -51,6 +55,12 @@ test("what the rules allow is answered, and nothing that they ask about", async 
   await automatic.switchOn();
   expect(given).toEqual(["g1 r1", "g1 r4"]);
   expect(automatic.answered).toBe(2);
+});
+
+test("what others have to contribute to as well is not counted as answered", async () => {
+  turns = ["r1"];
+  await automatic.switchOn();
+  expect([given, automatic.answered]).toEqual([["g1 r1"], 0]);
 });
 
 test("where this browser has no share it does nothing", async () => {

@@ -2,7 +2,7 @@
 
 import { api, call } from "../api/client";
 import { Cancelled } from "../api/problem";
-import type { KeyView } from "../api/types";
+import type { KeyView, SharedKey } from "../api/types";
 import { session } from "./session.svelte";
 
 const STORED = "passport.identity";
@@ -10,6 +10,8 @@ const STORED = "passport.identity";
 class Identities {
   /** Null until they were read. */
   list = $state.raw<KeyView[] | null>(null);
+  /** Keys of others of which this account holds a share. Read with the list. */
+  shared = $state.raw<SharedKey[]>([]);
   #chosen = $state(localStorage.getItem(STORED));
   #of = "";
 
@@ -29,10 +31,11 @@ class Identities {
     const username = session.username;
     if (!username) throw new Cancelled(); // signed out, and a page that is about to go asks once more
     if (this.list && !again && this.#of === username) return this.list;
-    if (this.#of !== username) this.list = null;
-    const { keys } = await call(api.GET("/keys"));
+    if (this.#of !== username) this.forget();
+    const { keys, shared } = await call(api.GET("/keys"));
     if (session.username === username) {
       this.list = keys;
+      this.shared = shared ?? [];
       this.#of = username;
     }
     return keys;
@@ -40,6 +43,7 @@ class Identities {
 
   forget(): void {
     this.list = null;
+    this.shared = [];
   }
 
   find(group: string): KeyView | undefined {

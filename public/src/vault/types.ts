@@ -109,7 +109,7 @@ export type ShownRequest = {
 };
 
 /** `POST /keys/{group}/requests/{request}/offer`: for the vault to judge, and never to be kept. */
-export type Offer = { evidence: object; contribution: string };
+export type Offer = { evidence: object; contribution: string; round: number };
 
 /** What this device knows of a connection since it last contributed there. Nothing secret. */
 export type ContributionMemory = { connection: string; client: string; seq: number };
@@ -267,7 +267,8 @@ export interface Vault {
 
   /**
    * Contributes with this device's share, as it was kept, to what an app asked for. `memory` is to be kept in place of
-   * the one that went in, before `reply` is sent. Fails with `request_misled`, `request_refused`,
+   * the one that went in, before `reply` is sent with `round`; without a reply it is the turn of other devices, which
+   * only happens where several have to contribute. Fails with `request_misled`, `request_refused`,
    * `share_of_another_epoch`, `share_does_not_open` or `share_damaged`. Needs to be unlocked.
    */
   contribute(args: {
@@ -275,7 +276,7 @@ export interface Vault {
     request: ShownRequest;
     offer: Offer;
     memory: ContributionMemory | null;
-  }): Promise<{ reply: object; memory: ContributionMemory }>;
+  }): Promise<{ reply: object | null; round: number; memory: ContributionMemory }>;
   /**
    * Puts the key together out of this device's share and the recovery kit, without the server. Fails as
    * {@link checkKit} and {@link contribute} do. Needs to be unlocked.
