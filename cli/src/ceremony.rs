@@ -164,6 +164,7 @@ pub(crate) fn describe(view: &CeremonyView, own: &PublicKey) -> String {
     let signers = view.threshold.saturating_sub(u16::from(has_bunker));
     let people = receivers(view).filter(|it| it.owner.is_some()).count();
     let what = match (view.kind == RESHARE, has_bunker) {
+        (false, _) if !is_among_people(view) => "a new key of yours".to_owned(),
         (false, false) => format!("a key of {people}, any {} of whom sign together", view.threshold),
         (false, true) => format!("a new key of {people} people; {} together with the server", sign(signers)),
         (true, _) if !is_among_people(view) => "new shares of a key of yours".to_owned(),

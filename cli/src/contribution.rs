@@ -26,6 +26,17 @@ const OFFERS: u32 = 3;
 /// The offer was made for what is not any more.
 const OFFER_GONE: &str = "offer_gone";
 
+/// What this device has of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Part {
+    /// The last of the contributions: the app has its answer.
+    Answered,
+    /// It has said what it can; others have to contribute, too.
+    Given,
+    /// None: as many others as have to be are at it. They may leave.
+    Spare,
+}
+
 /// This device as a holder of a key.
 pub(crate) struct DeviceShare {
     share: KeyShare,
@@ -69,7 +80,7 @@ impl DeviceShare {
         owner: &OwnerKey,
         request: &RequestView,
         nonces: &mut Nonces,
-    ) -> Result<ContributionStatus, Failure> {
+    ) -> Result<Part, Failure> {
         let path = format!("/keys/{}/requests/{}", self.share.group().group, request.request);
         let holder = self.share.index();
         let has_others = signers(self.share.group()) > 1;
@@ -77,14 +88,20 @@ impl DeviceShare {
         loop {
             let offer = match session.order(&format!("{path}/offer?holder={holder}")) {
                 Ok(offer) => offer,
-                Err(failure) if is_others_turn(&failure) => return Ok(ContributionStatus::Waiting),
+                Err(failure) if failure.code() == "already_contributed" => return Ok(Part::Given),
+                Err(failure) if failure.code() == "enough_contributions" => return Ok(Part::Spare),
                 Err(failure) => return Err(failure),
             };
             let Contributed { reply, round, .. } = self.answer(owner, request, &offer, nonces)?;
-            let Some(reply) = &reply else { return Ok(ContributionStatus::Waiting) };
+            let Some(reply) = &reply else { return Ok(Part::Given) };
             let contribution = ContributeRequest { reply, round };
             match session.send_once(Method::Post, &format!("{path}/contribution"), &contribution) {
-                Ok(ContributeReply { request: named, status }) if named == request.request => return Ok(status),
+                Ok(ContributeReply { request: named, status }) if named == request.request => {
+                    return Ok(match status {
+                        ContributionStatus::Answered => Part::Answered,
+                        ContributionStatus::Waiting => Part::Given,
+                    });
+                }
                 Ok(_) => {
                     return Err(Failure::stopped(
                         "not_decided",
@@ -93,7 +110,7 @@ impl DeviceShare {
                 }
                 Err(failure) if failure.code() == OFFER_GONE && taken < OFFERS => taken += 1,
                 // The others were faster each time.
-                Err(failure) if failure.code() == OFFER_GONE && has_others => return Ok(ContributionStatus::Waiting),
+                Err(failure) if failure.code() == OFFER_GONE && has_others => return Ok(Part::Spare),
                 Err(failure) => return Err(failure),
             }
         }
@@ -119,11 +136,6 @@ impl DeviceShare {
         self.memories.keep(group, made.memory)?;
         Ok(made)
     }
-}
-
-/// This device has said what it can, or others are at it.
-fn is_others_turn(failure: &Failure) -> bool {
-    matches!(failure.code(), "already_contributed" | "enough_contributions")
 }
 
 impl Memories {

@@ -44,7 +44,7 @@ impl KeyName {
         match self.of(keys) {
             Ok(keys) => Ok(keys),
             Err(failure) => match self.of(shared).ok().and_then(|others| others.first()?.owner) {
-                Some(owner) => Err(only_the_owner(&owner, "decides that about this key")),
+                Some(owner) => Err(only_the_owner(&owner, "decides this about a key that they share with you")),
                 None => Err(failure),
             },
         }
@@ -74,7 +74,7 @@ impl KeyName {
 
 /// Somebody who shares a key would do what its owner alone does.
 pub(crate) fn only_the_owner(owner: &PublicKey, does: &str) -> Failure {
-    Failure::stopped("only_the_owner", format!("Only its owner {does}. Ask them: {owner}"))
+    Failure::stopped("only_the_owner", format!("The owner alone {does}. Ask them: {owner}"))
 }
 
 /// The account's own keys, each held against what this device knows of it.

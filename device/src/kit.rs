@@ -9,7 +9,7 @@ use frost_wasm_core::{
 };
 use rand_core::{CryptoRng, RngCore};
 
-use crate::{Failure, enrolment::kdf_refused, owner::OwnerKey, split::npub};
+use crate::{Failure, ceremony::Custody, enrolment::kdf_refused, owner::OwnerKey, split::npub};
 
 /// Characters of the npub that name the file.
 const NAME_CHARS: usize = 16;
@@ -149,11 +149,19 @@ impl OpenedKit {
         Ok(())
     }
 
-    /// Refuses a kit from before the shares were renewed, or of a renewal that came to nothing: its share fits no other.
+    /// Refuses a kit from before the shares were renewed, or of a renewal that came to nothing: its share fits no other. A
+    /// key that people share has none.
     pub fn check_epoch(&self, present: &GroupPublic) -> Result<(), Failure> {
         let group = self.share.group();
         if **group == *present {
             return Ok(());
+        }
+        if Custody::is_shared(present) {
+            return Err(Failure::new(
+                "key_is_shared",
+                "People share this key now, and no recovery kit has a share of it any more. Keep this kit all the same: \
+                 it is the way back into your account.",
+            ));
         }
         let text = match group.epoch < present.epoch {
             true => format!(
@@ -177,7 +185,7 @@ impl OpenedKit {
 
 #[cfg(test)]
 mod tests {
-    use frost_wasm_core::frost::keygen;
+    use frost_wasm_core::{frost::keygen, group::HolderRole};
 
     use super::*;
     use crate::{
@@ -207,6 +215,11 @@ mod tests {
         let outdated = opened.check_epoch(&next).unwrap_err();
         assert_eq!(outdated.code(), "kit_of_another_epoch");
         assert!(outdated.to_string().contains("epoch 1 now"), "{outdated}");
+        let mut shared = next;
+        shared.holders.retain(|holder| holder.role != HolderRole::Recovery);
+        let refused = opened.check_epoch(&shared).unwrap_err();
+        assert_eq!(refused.code(), "key_is_shared");
+        assert!(refused.to_string().contains("Keep this kit"), "{refused}");
         let other = GroupPublic { threshold: 3, ..key.public.clone() };
         assert!(opened.check_epoch(&other).unwrap_err().to_string().contains("did not take place"));
         assert_eq!(file_name(&key.npub(), 2), format!("{}.epoch-2.kit.json", &key.npub()[..16]));

@@ -12,7 +12,7 @@ use passport_device::{contribution::Nonces, owner::OwnerKey};
 use super::requests::{self, Waiting};
 use crate::{
     calendar::Lifetime,
-    contribution::DeviceShare,
+    contribution::{DeviceShare, Part},
     failure::Failure,
     identity::{KeyName, only_the_owner},
     output::{Output, plain},
@@ -20,12 +20,14 @@ use crate::{
     saying::say,
     server::Method,
     session::Session,
-    wire::{ContributionStatus, DecideReply, OwnerStatement},
+    wire::{DecideReply, OwnerStatement, RequestView},
 };
 
 const APPROVED: &str = "approved";
 /// Who shares a key with its owner says no word, and contributes.
 const CONTRIBUTED: &str = "contributed";
+/// Others did.
+const NOT_NEEDED: &str = "not_needed";
 /// Pause between two looks whether the others have contributed. It also tells the server that this device is there.
 const EVERY: Duration = Duration::from_secs(1);
 /// How many such looks there are for each at how far the others are.
@@ -88,11 +90,11 @@ impl Approve {
             output.note("The app's rules allow this already: there is nothing to remember.");
         }
         let mut nonces = Nonces::default();
-        let decided = decide(&mut session, &owner, &waiting, Decision::Approve { remember }, &mut nonces)?;
+        let mut decided = decide(&mut session, &owner, waiting, Decision::Approve { remember }, &mut nonces)?;
         if !decided.is_complete {
-            wait_for_others(&mut session, &owner, &waiting, &mut nonces, output)?;
+            decided.wait_for_others(&mut session, &owner, &mut nonces, output)?;
         }
-        output.result(&decided.reply, || said(&waiting, &decided.reply))
+        decided.show(output)
     }
 }
 
@@ -104,8 +106,7 @@ impl Deny {
         let waiting = requests::find(self.request.as_deref(), requests::waiting(&mut session, &keys)?)?;
         may_decide(&waiting, Decision::Deny)?;
         let owner = session.unlock()?.owner;
-        let decided = decide(&mut session, &owner, &waiting, Decision::Deny, &mut Nonces::default())?;
-        output.result(&decided.reply, || said(&waiting, &decided.reply))
+        decide(&mut session, &owner, waiting, Decision::Deny, &mut Nonces::default())?.show(output)
     }
 }
 
@@ -121,26 +122,30 @@ pub(crate) enum Decision {
     Deny,
 }
 
-/// What came of a decision.
+/// A request that was decided.
 pub(crate) struct Decided {
-    /// What is told.
-    pub(crate) reply: DecideReply,
+    /// The request.
+    pub(crate) waiting: Waiting,
     /// Whether it is done; otherwise other people's devices have to contribute, and this one stays for them.
     pub(crate) is_complete: bool,
+    reply: DecideReply,
+    /// Whether this device has a part in it.
+    has_part: bool,
+    told: String,
 }
 
-/// Carries out a decision. `nonces` have to be there when this device [goes on](go_on) with it.
+/// Carries out a decision. `nonces` have to be there when this device [goes on](Decided::go_on) with it.
 pub(crate) fn decide(
     session: &mut Session,
     owner: &OwnerKey,
-    waiting: &Waiting,
+    waiting: Waiting,
     decision: Decision,
     nonces: &mut Nonces,
 ) -> Result<Decided, Failure> {
-    may_decide(waiting, decision)?;
+    may_decide(&waiting, decision)?;
     let it = &waiting.request;
     let (connection, request) = (it.connection, it.request);
-    match decision {
+    let (reply, part) = match decision {
         Decision::Approve { remember } => {
             // Before a word is said that this device can't follow up.
             let device = it.needs_device().then(|| DeviceShare::open(session, &waiting.key, owner)).transpose()?;
@@ -150,39 +155,105 @@ pub(crate) fn decide(
                 DecideReply { request, status: APPROVED.into() }
             } else {
                 let approval = Approval { connection, request, method: it.method, kind: it.kind, remember };
-                say_decision(session, owner, waiting, &Verb::Approve(approval), ("approve", APPROVED))?
+                say_decision(session, owner, &waiting, &Verb::Approve(approval), ("approve", APPROVED))?
             };
-            let status = match device {
+            let part = match device {
                 Some(device) => device.contribute(session, owner, it, nonces)?,
-                None => ContributionStatus::Answered,
+                None => Part::Answered,
             };
-            Ok(Decided { reply, is_complete: status == ContributionStatus::Answered })
+            (reply, part)
         }
         Decision::Deny => {
             let verb = Verb::Deny { connection, request };
-            let reply = say_decision(session, owner, waiting, &verb, ("deny", "denied"))?;
-            Ok(Decided { reply, is_complete: true })
+            (say_decision(session, owner, &waiting, &verb, ("deny", "denied"))?, Part::Answered)
         }
-    }
+    };
+    let (is_complete, has_part) = (part == Part::Answered, part != Part::Spare);
+    Ok(Decided { waiting, is_complete, reply, has_part, told: String::new() })
 }
 
-/// Goes on with a request that others have to contribute to, too. `true` when it does not wait any more.
-///
-/// # Errors
-/// `request_over` when its time ran out before; or what else stops this device.
-pub(crate) fn go_on(
-    session: &mut Session,
-    owner: &OwnerKey,
-    waiting: &Waiting,
-    nonces: &mut Nonces,
-) -> Result<bool, Failure> {
-    let step = DeviceShare::open(session, &waiting.key, owner)
-        .and_then(|device| device.contribute(session, owner, &waiting.request, nonces));
-    match step {
-        Ok(status) => Ok(status == ContributionStatus::Answered),
-        Err(failure) if failure.code() == "no_such_request" => has_gone(waiting, platform::now_s()).map(|()| true),
-        Err(failure) if failure.is_outcome_unknown() => Ok(false),
-        Err(failure) => Err(failure),
+impl Decided {
+    /// Goes on with a request that others have to contribute to, too.
+    ///
+    /// # Errors
+    /// `request_over` when its time ran out before; or what else stops this device.
+    pub(crate) fn go_on(
+        &mut self,
+        session: &mut Session,
+        owner: &OwnerKey,
+        nonces: &mut Nonces,
+    ) -> Result<(), Failure> {
+        let step = DeviceShare::open(session, &self.waiting.key, owner)
+            .and_then(|device| device.contribute(session, owner, &self.waiting.request, nonces));
+        match step {
+            Ok(part) => {
+                self.is_complete = part == Part::Answered;
+                self.has_part = part != Part::Spare;
+            }
+            Err(failure) if failure.code() == "no_such_request" => {
+                has_gone(&self.waiting, platform::now_s())?;
+                self.is_complete = true;
+            }
+            // Nobody knows, so this device asks again.
+            Err(failure) if failure.is_outcome_unknown() => {}
+            Err(failure) => return Err(failure),
+        }
+        Ok(())
+    }
+
+    /// Tells how far the others are, if that is new.
+    pub(crate) fn tell(&mut self, now: &RequestView, output: &Output) {
+        let label = plain(&now.label);
+        let stand = match requests::progress(now) {
+            Some(progress) => format!("{label}: {progress}. Waiting for the others …"),
+            None => format!("{label}: waiting for another device …"),
+        };
+        if stand != self.told {
+            output.note(&stand);
+            self.told = stand;
+        }
+    }
+
+    /// What came of it.
+    pub(crate) fn reply(&self) -> DecideReply {
+        let DecideReply { request, status } = &self.reply;
+        let was_spare = status == CONTRIBUTED && !self.has_part;
+        DecideReply { request: *request, status: if was_spare { NOT_NEEDED } else { status }.to_owned() }
+    }
+
+    fn show(&self, output: &Output) -> Result<(), Failure> {
+        let (reply, label) = (self.reply(), plain(&self.waiting.request.label));
+        output.result(&reply, || match reply.status.as_str() {
+            APPROVED => format!("Approved for {label}."),
+            CONTRIBUTED => format!("Contributed for {label}."),
+            NOT_NEEDED => format!("Others contributed for {label}."),
+            _ => format!("Denied to {label}."),
+        })
+    }
+
+    /// Stays until the others have contributed.
+    fn wait_for_others(
+        &mut self,
+        session: &mut Session,
+        owner: &OwnerKey,
+        nonces: &mut Nonces,
+        output: &Output,
+    ) -> Result<(), Failure> {
+        let key = [self.waiting.key.clone()];
+        let mut looks = 0_u32;
+        while !self.is_complete {
+            if looks.is_multiple_of(LOOKS_A_LIST) {
+                // Only to tell how far it is.
+                let now = requests::waiting(session, &key).unwrap_or_default();
+                if let Some(now) = now.iter().find(|it| it.request.request == self.waiting.request.request) {
+                    self.tell(&now.request, output);
+                }
+            }
+            looks = looks.wrapping_add(1);
+            platform::pause(EVERY);
+            self.go_on(session, owner, nonces)?;
+        }
+        Ok(())
     }
 }
 
@@ -199,56 +270,17 @@ pub(crate) fn has_gone(waiting: &Waiting, now_s: u64) -> Result<(), Failure> {
     ))
 }
 
-/// What came of it, in words.
-pub(crate) fn said(waiting: &Waiting, reply: &DecideReply) -> String {
-    let what = match reply.status.as_str() {
-        APPROVED => "Approved for",
-        CONTRIBUTED => "Contributed for",
-        _ => "Denied to",
-    };
-    format!("{what} {}.", plain(&waiting.request.label))
-}
-
-/// Stays with a request until the others have contributed.
-fn wait_for_others(
-    session: &mut Session,
-    owner: &OwnerKey,
-    waiting: &Waiting,
-    nonces: &mut Nonces,
-    output: &Output,
-) -> Result<(), Failure> {
-    let mut told = String::new();
-    for looks in 0_u32.. {
-        if looks % LOOKS_A_LIST == 0 {
-            // Only to tell how far it is.
-            let now = requests::waiting(session, std::slice::from_ref(&waiting.key)).unwrap_or_default();
-            let now = now.iter().find(|it| it.request.request == waiting.request.request);
-            let stand = now.and_then(|it| requests::progress(&it.request)).filter(|stand| *stand != told);
-            if let Some(stand) = stand {
-                output.note(&format!("{stand}. Waiting for the others …"));
-                told = stand;
-            }
-        }
-        platform::pause(EVERY);
-        if go_on(session, owner, waiting, nonces)? {
-            break;
-        }
-    }
-    Ok(())
-}
-
 /// Refuses what the owner of a shared key alone does.
 fn may_decide(waiting: &Waiting, decision: Decision) -> Result<(), Failure> {
     let Some(owner) = &waiting.key.owner else { return Ok(()) };
     match decision {
         Decision::Deny => Err(only_the_owner(
             owner,
-            "denies the requests of this key. Leave it alone if you do not want to contribute: it ends by itself",
+            "denies requests of a shared key. If you do not want to contribute, leave it alone: it ends by itself",
         )),
-        Decision::Approve { remember: Some(_) } => Err(only_the_owner(
-            owner,
-            "allows apps of this key anything for longer. Run this without --always and --for",
-        )),
+        Decision::Approve { remember: Some(_) } => {
+            Err(only_the_owner(owner, "allows apps more than this once. Run this without --always and --for"))
+        }
         Decision::Approve { remember: None } if !waiting.request.is_allowed() => Err(Failure::stopped(
             "approval_needed",
             format!(

@@ -9,6 +9,7 @@ use frost_wasm_core::{
     login::LoginKeys,
 };
 use passport_device::{
+    ceremony::Custody,
     export::{self, Exported},
     kit::{KitFile, OpenedKit},
     owner::OwnerKey,
@@ -192,6 +193,9 @@ impl Finish {
         let mut session = Session::resume()?;
         let key = self.key.one(&mut session)?;
         let public = identity::detail(&mut session, &key)?.public;
+        if Custody::is_shared(&public) {
+            return Err(shared());
+        }
         if is_on_device(&public) {
             return Err(kit_needed());
         }
@@ -212,6 +216,9 @@ fn with_kit(path: &Path) -> Result<Exported, Failure> {
     let kit = kit::read(path)?;
     let home = Home::find()?;
     let Some(sealed) = Shares::of(&home).sealed(&kit.group())? else { return with_kit_and_server(&kit) };
+    if Custody::is_shared(sealed.public()) {
+        return Err(shared());
+    }
     // Neither a server nor a sign-in is needed: the kit has the owner key.
     let opened = open(&kit)?;
     opened.check(&opened.owner.public_key(), &sealed.group())?;
@@ -259,6 +266,14 @@ fn of_this_key(key: &KeyView, exported: Exported) -> Result<Exported, Failure> {
 /// Whether one of the shares is on a device of the person's.
 fn is_on_device(public: &GroupPublic) -> bool {
     public.holders.iter().any(|holder| holder.role == HolderRole::Device)
+}
+
+fn shared() -> Failure {
+    Failure::stopped(
+        "key_is_shared",
+        "People share this key, so nobody takes it out alone, and this client does not put their shares together. An \
+         export of it is for new shares only: passport key people",
+    )
 }
 
 fn kit_needed() -> Failure {

@@ -43,6 +43,11 @@ impl Delete {
             })
         })?;
         session.forget_key(&key.group)?;
-        output.result(&Deleted { npub: &key.npub }, || format!("{} is deleted; its shares are wiped.", key.npub))
+        output.result(&Deleted { npub: &key.npub }, || {
+            format!(
+                "{} is deleted; the server's shares are wiped. What is on devices, and in a kit, stays there.",
+                key.npub
+            )
+        })
     }
 }

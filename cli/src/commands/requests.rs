@@ -63,7 +63,11 @@ impl Requests {
 pub(crate) fn waiting(session: &mut Session, keys: &[KeyView]) -> Result<Vec<Waiting>, Failure> {
     let mut all = Vec::new();
     for key in keys {
-        let list: RequestList = session.get(&format!("/keys/{}/requests", key.group))?;
+        let list: RequestList = match session.get(&format!("/keys/{}/requests", key.group)) {
+            // Somebody shared it with this account, and does so no more.
+            Err(failure) if key.owner.is_some() && failure.code() == "not_found" => continue,
+            list => list?,
+        };
         all.extend(list.requests.into_iter().map(|request| Waiting {
             npub: key.npub.clone(),
             request,

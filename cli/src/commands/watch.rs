@@ -10,7 +10,7 @@ use clap::Args;
 use passport_device::{contribution::Nonces, owner::OwnerKey};
 
 use super::{
-    approve::{Decided, Decision, decide, go_on},
+    approve::{Decided, Decision, decide},
     requests::{self, Waiting},
 };
 use crate::{
@@ -19,7 +19,6 @@ use crate::{
     output::{self, Output, plain},
     platform, prompt,
     session::Session,
-    wire::DecideReply,
 };
 
 /// Pause between two looks.
@@ -103,7 +102,7 @@ impl Watch {
     ) -> Result<bool, Failure> {
         let id = waiting.request.request;
         if let Some(begun) = desk.begun.get_mut(&id) {
-            begun.tell(waiting, output);
+            begun.tell(&waiting.request, output);
             return Ok(true);
         }
         if desk.left.contains(&id) {
@@ -134,12 +133,10 @@ impl Watch {
             }
         };
         match asked {
-            Asked::Decided(decision) => match decide(session, &desk.owner, waiting, decision, nonces) {
-                Ok(Decided { reply, is_complete: true }) => output.result(&reply, || said(waiting, &reply.status))?,
-                Ok(Decided { reply, is_complete: false }) => {
-                    let mut begun = Begun { waiting: waiting.clone(), reply, told: String::new() };
-                    begun.tell(waiting, output);
-                    desk.begun.insert(id, begun);
+            Asked::Decided(decision) => match decide(session, &desk.owner, waiting.clone(), decision, nonces) {
+                Ok(decided) if decided.is_complete => show(&decided, output)?,
+                Ok(decided) => {
+                    desk.begun.insert(id, decided);
                 }
                 // It is shown again if it still waits.
                 Err(failure) if is_passing(&failure) => output.failure(&failure),
@@ -166,23 +163,16 @@ struct Desk {
     /// What was shown and waits for somebody else's word.
     told: BTreeSet<EventId>,
     /// What this device has begun to contribute to, and others have to, too.
-    begun: BTreeMap<EventId, Begun>,
-}
-
-/// A request that waits for other people's devices.
-struct Begun {
-    waiting: Waiting,
-    reply: DecideReply,
-    told: String,
+    begun: BTreeMap<EventId, Decided>,
 }
 
 impl Desk {
     /// Goes on with each that others have to contribute to, too.
     fn go_on(&mut self, session: &mut Session, nonces: &mut Nonces, output: &Output) -> Result<(), Failure> {
-        for (id, begun) in std::mem::take(&mut self.begun) {
-            match go_on(session, &self.owner, &begun.waiting, nonces) {
-                Ok(true) => output.result(&begun.reply, || said(&begun.waiting, &begun.reply.status))?,
-                Ok(false) => {
+        for (id, mut begun) in std::mem::take(&mut self.begun) {
+            match begun.go_on(session, &self.owner, nonces) {
+                Ok(()) if begun.is_complete => show(&begun, output)?,
+                Ok(()) => {
                     self.begun.insert(id, begun);
                 }
                 // It is shown again if it still waits.
@@ -195,21 +185,6 @@ impl Desk {
             }
         }
         Ok(())
-    }
-}
-
-impl Begun {
-    /// Tells how far it is, if that is new.
-    fn tell(&mut self, now: &Waiting, output: &Output) {
-        let label = plain(&now.request.label);
-        let stand = match requests::progress(&now.request) {
-            Some(progress) => format!("{label}: {progress}. Waiting for the others …"),
-            None => format!("{label}: waiting for the others …"),
-        };
-        if stand != self.told {
-            output.note(&stand);
-            self.told = stand;
-        }
     }
 }
 
@@ -263,6 +238,7 @@ fn asked(is_allowed: bool) -> Result<Asked, Failure> {
     })
 }
 
-fn said(waiting: &Waiting, status: &str) -> String {
-    format!("{}: {}", plain(&waiting.request.label), plain(status))
+fn show(decided: &Decided, output: &Output) -> Result<(), Failure> {
+    let reply = decided.reply();
+    output.result(&reply, || format!("{}: {}", plain(&decided.waiting.request.label), plain(&reply.status)))
 }
