@@ -13,7 +13,7 @@ use frost_wasm_core::{
     group::HolderRole,
 };
 use passport_device::ceremony::{
-    Attendance, CeremonyView, Outcome, ParticipantView, RESHARE, StartRequest, is_among_people,
+    Attendance, CeremonyView, Custody, Outcome, ParticipantView, RESHARE, StartRequest, is_among_people,
 };
 
 use crate::{
@@ -187,8 +187,14 @@ pub(crate) fn describe(view: &CeremonyView, own: &PublicKey) -> String {
         let joined = if it.joined { ", has joined" } else { "" };
         format!("  {:>2}  {who}{you}{owns}{share}{joined}", it.number)
     };
+    // Of a key that one person had.
+    let was_ones_own = view.present.as_ref().is_some_and(|it| !Custody::is_shared(it)) && is_among_people(view);
+    let before = was_ones_own.then(|| {
+        "  The key was its owner's alone until now: if they kept enough of the old shares, they have the whole key."
+            .to_owned()
+    });
     let due = is_open(view).then(|| format!("  This round ends at {} UTC", Moment { unix_s: view.due_at }));
-    [head].into_iter().chain(view.participants.iter().map(line)).chain(due).collect::<Vec<_>>().join("\n")
+    [head].into_iter().chain(view.participants.iter().map(line)).chain(before).chain(due).collect::<Vec<_>>().join("\n")
 }
 
 /// How many of some people sign, in words.

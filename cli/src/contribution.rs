@@ -1,7 +1,14 @@
 //! This device's part in a request of a key in device custody, its person's own or a shared one: it judges what the server offers, remembers what it saw
 //! (`devices/<group>.json`), and contributes with its share.
 
-use bunker_core::{event::Template, grant::ConnectionId, keys::PublicKey, session::DeviceMemory};
+use std::fs::File;
+
+use bunker_core::{
+    event::Template,
+    grant::ConnectionId,
+    keys::{EventId, PublicKey},
+    session::DeviceMemory,
+};
 use frost_wasm_core::{group::GroupId, share::KeyShare};
 use passport_device::{
     contribution::{Contributed, Contributor, Nonces, Offer, ShownRequest, ShownTemplate},
@@ -44,6 +51,21 @@ pub(crate) struct DeviceShare {
     authority: PublicKey,
     shares: Shares,
     memories: Memories,
+    claims: Home,
+}
+
+/// A request that one process of this device is at.
+pub(crate) struct Claim {
+    home: Home,
+    name: String,
+    _held: File,
+}
+
+impl Drop for Claim {
+    fn drop(&mut self) {
+        // One that stays is of no harm: nobody holds it any more.
+        let _ = self.home.remove(&self.name);
+    }
 }
 
 /// What this device remembers of the apps that it contributed for.
@@ -66,7 +88,28 @@ impl DeviceShare {
         let sealed = shares.sealed(&key.group)?.ok_or_else(|| absent(&shares, key))?;
         let authority = sealed.authority(owner.public_key());
         let share = sealed.open_one(owner)?;
-        Ok(Self { share, authority, shares, memories: Memories(home.inside("devices")) })
+        let (memories, claims) = (Memories(home.inside("devices")), home.inside("contributing"));
+        Ok(Self { share, authority, shares, memories, claims })
+    }
+
+    /// Keeps other processes of this device away from a request that others have to contribute to, too, until what is given
+    /// is dropped: each would undo what the other said.
+    ///
+    /// # Errors
+    /// `contributing_already` when another one is at it.
+    pub(crate) fn claim(&self, request: &EventId) -> Result<Option<Claim>, Failure> {
+        if signers(self.share.group()) < 2 {
+            return Ok(None);
+        }
+        let (home, name) = (self.claims.clone(), format!("{request}.lock"));
+        home.create(&name, b"")?;
+        match home.hold(&name)? {
+            Some(held) => Ok(Some(Claim { home, name, _held: held })),
+            None => Err(Failure::stopped(
+                "contributing_already",
+                "Another passport on this device is at this request. Leave it running, or end it first.",
+            )),
+        }
     }
 
     /// Contributes to a request, if it is what was shown, as far as it is this device's turn. `nonces` are those of what
@@ -201,6 +244,42 @@ fn absent(shares: &Shares, key: &KeyView) -> Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A device with a share of a key of the bunker and two people, so many of whom sign.
+    fn device(home: &Home, signers: u16) -> DeviceShare {
+        use frost_wasm_core::{
+            frost::keygen,
+            group::{HolderIndex, HolderRole},
+            secret::Secret32,
+        };
+        let roles = [HolderRole::Bunker, HolderRole::Device, HolderRole::Device];
+        let holders: Vec<_> = (1..).map(|it| HolderIndex::new(it).unwrap()).zip(roles).collect();
+        let (secret, group) = (Secret32::from_bytes([7; 32]), GroupId::from_bytes([1; 16]));
+        let (_, mut shares) = keygen::split(secret, group, &holders, signers + 1, &mut platform::rng()).unwrap();
+        DeviceShare {
+            share: shares.remove(1),
+            authority: PublicKey::from_bytes([9; 32]),
+            shares: Shares::of(home),
+            memories: Memories(home.inside("devices")),
+            claims: home.inside("contributing"),
+        }
+    }
+
+    #[test]
+    fn one_process_of_a_device_is_at_a_request_that_several_devices_sign() {
+        let folder = tempfile::tempdir().unwrap();
+        let home = Home::at(folder.path());
+        let (one, other) = (EventId::from_bytes([1; 32]), EventId::from_bytes([2; 32]));
+        let device = device(&home, 2);
+        let held = device.claim(&one).unwrap();
+        assert!(held.is_some());
+        assert_eq!(device.claim(&one).map(drop).unwrap_err().code(), "contributing_already");
+        assert!(device.claim(&other).unwrap().is_some());
+        drop(held);
+        assert!(device.claim(&one).unwrap().is_some());
+        assert_eq!(home.inside("contributing").names().unwrap(), [""; 0]);
+        assert!(self::device(&home, 1).claim(&one).unwrap().is_none(), "one word is all it takes");
+    }
 
     #[test]
     fn one_thing_is_remembered_of_each_connection_and_a_damaged_memory_is_no_empty_one() {

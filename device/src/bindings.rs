@@ -27,7 +27,7 @@ use crate::{
     password::{self, Weak},
     secret_key::{self, GivenKey, Written},
     shares::SealedShares,
-    vault::{self, Vault},
+    vault::{self, RenewalWanted, Vault},
 };
 
 /// log2 of the most rounds that are run to be measured: 16 MiB.
@@ -210,7 +210,7 @@ impl Device {
 
     /// See `Vault::begin_renewal`. The passphrase is stretched, and goes with the kit.
     pub fn begin_renewal(&mut self, args: &str, passphrase: Option<Vec<u8>>) -> Answer {
-        let json::BeginRenewal { public, holders, custody, shares, kit } = read(args)?;
+        let json::BeginRenewal { public, holders, custody, others, shares, kit } = read(args)?;
         let shares = shares.as_deref().map(SealedShares::parse).transpose().map_err(thrown)?;
         let kit = kit.as_deref().map(KitFile::parse).transpose().map_err(thrown)?;
         let kit = match (kit, passphrase) {
@@ -221,9 +221,23 @@ impl Device {
             }
             (Some(_), None) | (None, Some(_)) => return Err(misused("a kit and its passphrase go together")),
         };
-        let kit = kit.as_ref().map(|(kit, passphrase)| (kit, passphrase));
-        let begun = self.vault.begin_renewal(&public, &holders, custody.into(), shares.as_ref(), kit, &mut rng());
+        let wanted = RenewalWanted {
+            public: &public,
+            custody: custody.into(),
+            others: others.into(),
+            shares: shares.as_ref(),
+            kit: kit.as_ref().map(|(kit, passphrase)| (kit, passphrase)),
+        };
+        let begun = self.vault.begin_renewal(&wanted, &holders, &mut rng());
         written(&json::RenewalBegun::of(&begun.map_err(thrown)?))
+    }
+
+    /// See `Vault::join_renewal`.
+    pub fn join_renewal(&mut self, args: &str) -> Answer {
+        let json::JoinRenewal { public, holders, shares, view } = read(args)?;
+        let shares = shares.as_deref().map(SealedShares::parse).transpose().map_err(thrown)?;
+        let joined = self.vault.join_renewal(&public, &holders, shares.as_ref(), &view, &mut rng());
+        written(&joined.map_err(thrown)?)
     }
 
     /// See `Vault::take_ceremony`.

@@ -24,7 +24,7 @@ use frost_wasm_core::{
 };
 use rand_core::{CryptoRng, RngCore};
 
-pub use self::ceremony::{CeremonyStand, MadeIdentity, NewShares, RenewalBegun};
+pub use self::ceremony::{CeremonyStand, MadeIdentity, NewShares, RenewalBegun, RenewalWanted};
 use crate::{
     Failure,
     ceremony::Attendance,

@@ -5,7 +5,7 @@ use bunker_core::{
     event::{Event, Template},
     grant::{ConnectionId, ConnectionRecord, Grant, SecretHash, Standing},
     joint::{self, Asked, ContributionRequest, Gathering, Pending, Taken},
-    keys::TransportSecret,
+    keys::{PublicKey, TransportSecret},
     members::{Member, Members},
     nip44, nip46,
     policy::Policy,
@@ -13,13 +13,19 @@ use bunker_core::{
     statement::Verb,
 };
 use frost_wasm_core::{
+    ceremony::CeremonyId,
     frost::{keygen, sign::SigningNonces},
     group::{GroupId, HolderIndex, HolderRole},
+    login::OwnerBlobKey,
+    secret::Secret32,
     share::KeyShare,
 };
 use passport_device::{
+    ceremony::Outcome,
     contribution::{Contributed, Contributor, Offer, ShownRequest},
     owner::OwnerKey,
+    shares::SealedShares,
+    vault::Vault,
 };
 use rand_chacha::ChaCha20Rng;
 use rand_core::SeedableRng;
@@ -218,19 +224,33 @@ impl Team {
         Self { world, members, request, shown, gathering }
     }
 
-    /// One member's device asks for an offer, and answers it. `None` when it has nothing to say.
-    fn turn(&mut self, at: usize) -> Option<Taken> {
-        let (key, share, nonces) = &mut self.members[at];
-        let Asked::Contribute { round, commitments } = self.gathering.asked(share.index(), ROUND_MS) else {
+    /// What one device is offered. `None` when it has nothing to do.
+    fn offer(&mut self, person: &PublicKey, holder: HolderIndex) -> Option<Value> {
+        let Asked::Contribute { round, commitments } = self.gathering.asked(holder, ROUND_MS) else {
             return None;
         };
-        let World { rng, owner, bunker, evidence, client, transport, .. } = &mut self.world;
+        let World { rng, evidence, client, transport, .. } = &mut self.world;
         let conversation = transport.conversation_key(&client.public_key()).unwrap();
         let call = ContributionRequest::encode(&self.request, &conversation, 0, &commitments);
-        let to_member = transport.conversation_key(&key.public_key()).unwrap();
+        let to_member = transport.conversation_key(person).unwrap();
         let sealed = nip44::encrypt_random(&to_member, &call, rng).unwrap();
-        let offer = json!({"evidence": evidence, "contribution": sealed, "round": round});
-        let offer: Offer = serde_json::from_value(offer).unwrap();
+        Some(json!({"evidence": evidence, "contribution": sealed, "round": round}))
+    }
+
+    /// The people of the key, of whom this is one that is not in the list any more.
+    fn evidence_people(&self, other: &OwnerKey, share: &KeyShare) -> Vec<Member> {
+        let member = |key: &OwnerKey, holder| Member { holder, person: key.public_key() };
+        let mut people = vec![member(&self.world.owner, index(2)), member(other, share.index())];
+        people.extend(self.members.iter().map(|(key, share, _)| member(key, share.index())));
+        people
+    }
+
+    /// One member's device asks for an offer, and answers it. `None` when it has nothing to say.
+    fn turn(&mut self, at: usize) -> Option<Taken> {
+        let (person, holder) = (self.members[at].0.public_key(), self.members[at].1.index());
+        let offer: Offer = serde_json::from_value(self.offer(&person, holder)?).unwrap();
+        let (key, share, nonces) = &mut self.members[at];
+        let World { rng, owner, bunker, .. } = &mut self.world;
         let shown: ShownRequest = serde_json::from_value(self.shown.clone()).unwrap();
         // Statements count only of the group's owner, not of who holds the share.
         let mistaken = Contributor { share, own: key, authority: key.public_key() };
@@ -239,7 +259,6 @@ impl Team {
         let device = Contributor { authority: owner.public_key(), ..mistaken };
         let Contributed { reply, round: echoed, .. } =
             device.contribute(&shown, &offer, None, nonces, ROUND_MS, rng).unwrap();
-        assert_eq!(echoed, round);
         Some(self.gathering.take(reply?, echoed, bunker, ROUND_MS).unwrap())
     }
 
@@ -277,5 +296,41 @@ fn a_member_whose_process_ended_commits_anew_and_nobody_is_blamed() {
     assert_eq!(team.turn(0), Some(Taken::Waiting));
     assert_eq!(team.turn(1), Some(Taken::Waiting));
     assert_eq!(team.turn(0), Some(Taken::Complete));
+    assert_eq!(team.finish().content, "hello");
+}
+
+#[test]
+fn a_vault_keeps_its_nonces_until_the_others_have_committed() {
+    let mut team = Team::new(World::new(EVERYTHING));
+    let (own, share, _) = team.members.remove(0);
+    let group = (**share.group()).clone();
+    let people = team.evidence_people(&own, &share);
+    let outcome = Outcome {
+        ceremony: CeremonyId::from_bytes([1; 16]),
+        public: group.clone(),
+        people,
+        shares: vec![KeyShare::new(&group, share.index(), share.expose_signing_share()).unwrap()],
+    };
+    let kept = SealedShares::seal(&outcome, &own, &mut team.world.rng).unwrap();
+    assert_eq!(kept.authority(own.public_key()), team.world.owner.public_key());
+    let prf = Secret32::from_bytes([4; 32]);
+    let blob = own.seal(&OwnerBlobKey::from_passkey(&prf).unwrap(), &mut team.world.rng).unwrap();
+    let mut vault = Vault::default();
+    vault.unlock_with_passkey(&prf, &own.public_key(), &blob).unwrap();
+
+    let shown: ShownRequest = serde_json::from_value(team.shown.clone()).unwrap();
+    let mut turn = |team: &mut Team| {
+        let offer = team.offer(&own.public_key(), share.index())?;
+        let offer: Offer = serde_json::from_value(offer).unwrap();
+        let made = vault.contribute(&kept, &shown, &offer, None, ROUND_MS, &mut team.world.rng).unwrap();
+        let told = serde_json::to_value(&made).unwrap();
+        assert_eq!(told["reply"].is_null(), made.reply.is_none());
+        assert_eq!(told["round"], made.round);
+        Some(team.gathering.take(made.reply?, made.round, &team.world.bunker, ROUND_MS).unwrap())
+    };
+    assert_eq!(turn(&mut team), Some(Taken::Waiting));
+    assert_eq!(turn(&mut team), None);
+    assert_eq!(team.turn(0), Some(Taken::Waiting));
+    assert_eq!(turn(&mut team), Some(Taken::Complete));
     assert_eq!(team.finish().content, "hello");
 }

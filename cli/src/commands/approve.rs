@@ -12,7 +12,7 @@ use passport_device::{contribution::Nonces, owner::OwnerKey};
 use super::requests::{self, Waiting};
 use crate::{
     calendar::Lifetime,
-    contribution::{DeviceShare, Part},
+    contribution::{Claim, DeviceShare, Part},
     failure::Failure,
     identity::{KeyName, only_the_owner},
     output::{Output, plain},
@@ -132,6 +132,8 @@ pub(crate) struct Decided {
     /// Whether this device has a part in it.
     has_part: bool,
     told: String,
+    /// Until then no other process of this device is at it.
+    _claim: Option<Claim>,
 }
 
 /// Carries out a decision. `nonces` have to be there when this device [goes on](Decided::go_on) with it.
@@ -145,10 +147,14 @@ pub(crate) fn decide(
     may_decide(&waiting, decision)?;
     let it = &waiting.request;
     let (connection, request) = (it.connection, it.request);
+    let mut claim = None;
     let (reply, part) = match decision {
         Decision::Approve { remember } => {
             // Before a word is said that this device can't follow up.
             let device = it.needs_device().then(|| DeviceShare::open(session, &waiting.key, owner)).transpose()?;
+            if let Some(device) = &device {
+                claim = device.claim(&request)?;
+            }
             let reply = if waiting.key.owner.is_some() {
                 DecideReply { request, status: CONTRIBUTED.into() }
             } else if it.is_allowed() {
@@ -169,7 +175,7 @@ pub(crate) fn decide(
         }
     };
     let (is_complete, has_part) = (part == Part::Answered, part != Part::Spare);
-    Ok(Decided { waiting, is_complete, reply, has_part, told: String::new() })
+    Ok(Decided { waiting, is_complete, reply, has_part, told: String::new(), _claim: claim })
 }
 
 impl Decided {
@@ -194,8 +200,8 @@ impl Decided {
                 has_gone(&self.waiting, platform::now_s())?;
                 self.is_complete = true;
             }
-            // Nobody knows, so this device asks again.
-            Err(failure) if failure.is_outcome_unknown() => {}
+            // Nobody knows, so this device asks again while there is time.
+            Err(failure) if failure.is_outcome_unknown() && platform::now_s() < self.waiting.request.expires_at => {}
             Err(failure) => return Err(failure),
         }
         Ok(())

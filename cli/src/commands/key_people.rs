@@ -41,7 +41,8 @@ use crate::{
 ///
 /// Without options, those who share it get new shares: use that when a share may have leaked. With --add and --remove
 /// others do. A key of your own becomes a shared one in the same way; its recovery kit has no share of it any more then, and
-/// who shares a key does not take it back alone.
+/// who shares a key does not take it back alone. Old shares that you keep of it still make the whole key: destroy them, and
+/// those who join have to trust you in that.
 ///
 /// As many holders have to deal as sign now: the server's bunker and some of you, with those who leave if there are not
 /// enough without them. All who get a share or deal take part at the same time, with `passport ceremony join`; until the
@@ -403,8 +404,8 @@ fn describe(
     lines.push(format!("{} together with the server. {}", capital(&ceremony::sign(signers)), reach(signers, count)));
     if is_new {
         lines.push(
-            "Your recovery kit has no share of this key any more; keep it as the way back into your account. You can't take \
-             the key back alone."
+            "Your recovery kit has no share of this key any more, and is still the way back into your account. You can't \
+             take the key back alone."
                 .into(),
         );
     }

@@ -140,6 +140,12 @@ impl Watch {
                 }
                 // It is shown again if it still waits.
                 Err(failure) if is_passing(&failure) => output.failure(&failure),
+                // The other process may end before it is done.
+                Err(failure) if self.auto && failure.code() == "contributing_already" => {
+                    if desk.told.insert(id) {
+                        output.failure(&failure);
+                    }
+                }
                 Err(failure) if is_about_one(&failure) => {
                     output.failure(&failure);
                     desk.left.insert(id);
@@ -203,7 +209,12 @@ fn is_passing(failure: &Failure) -> bool {
 fn is_about_one(failure: &Failure) -> bool {
     matches!(
         failure.code(),
-        "request_refused" | "request_misled" | "request_over" | "contribution_refused" | "share_not_here"
+        "request_refused"
+            | "request_misled"
+            | "request_over"
+            | "contribution_refused"
+            | "contributing_already"
+            | "share_not_here"
     )
 }
 

@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use wasm_bindgen::JsValue;
 
 use crate::{
-    ceremony::{CeremonyView, Custody, StartRequest},
+    ceremony::{CeremonyView, Custody, OtherDevices, StartRequest},
     connection::NewConnection,
     contribution::{Offer, ShownRequest},
     enrolment,
@@ -138,21 +138,46 @@ pub(super) struct BeginRenewal {
     pub(super) public: GroupPublic,
     pub(super) holders: HolderList,
     pub(super) custody: CustodyName,
+    pub(super) others: OthersArgs,
     /// As this device keeps them.
     pub(super) shares: Option<String>,
     pub(super) kit: Option<String>,
+}
+
+/// What becomes of the person's other devices.
+#[derive(Deserialize)]
+pub(super) struct OthersArgs {
+    leave: bool,
+    add: bool,
+}
+
+impl From<OthersArgs> for OtherDevices {
+    fn from(OthersArgs { leave, add }: OthersArgs) -> Self {
+        Self { leave, add }
+    }
 }
 
 #[derive(Serialize)]
 pub(super) struct RenewalBegun<'a> {
     request: &'a StartRequest,
     needs_export: bool,
+    waits_for: usize,
 }
 
 impl<'a> RenewalBegun<'a> {
     pub(super) fn of(begun: &'a vault::RenewalBegun) -> Self {
-        Self { request: &begun.request, needs_export: begun.needs_export }
+        let vault::RenewalBegun { request, needs_export, waits_for } = begun;
+        Self { request, needs_export: *needs_export, waits_for: *waits_for }
     }
+}
+
+#[derive(Deserialize)]
+pub(super) struct JoinRenewal {
+    pub(super) public: GroupPublic,
+    pub(super) holders: HolderList,
+    /// As this device keeps them.
+    pub(super) shares: Option<String>,
+    pub(super) view: CeremonyView,
 }
 
 #[derive(Deserialize)]

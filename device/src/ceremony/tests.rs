@@ -74,7 +74,7 @@ impl Server {
         }
     }
 
-    fn join(&mut self, request: &JoinRequest) {
+    pub(crate) fn join(&mut self, request: &JoinRequest) {
         for it in &request.keys {
             let changes = self.meeting.join(it.number, it.receiving_key, 0).unwrap();
             self.apply(&changes);

@@ -5,13 +5,14 @@ use frost_wasm_core::{
     ceremony::{CeremonyId, Package},
     group::{GroupPublic, HolderRole},
     kdf::Stretched,
+    secret::Secret32,
 };
 use rand_core::{CryptoRng, RngCore};
 
 use super::{Place, Vault, locked};
 use crate::{
     Failure,
-    ceremony::{Attendance, CeremonyView, Custody, OtherDevices, Outcome, Renewal, StartRequest},
+    ceremony::{Attendance, CeremonyView, Custody, JoinRequest, OtherDevices, Outcome, Renewal, StartRequest},
     holders::{HolderList, Holders},
     kit::KitFile,
     shares::SealedShares,
@@ -35,29 +36,44 @@ impl Vault {
         Ok(request)
     }
 
-    /// Begins new shares of a key in use, with what the person has of it: this device's share, or the kit, or both. Other
-    /// devices of theirs lose their shares. A ceremony that was begun before is forgotten.
+    /// Begins new shares of a key in use, with what the person has of it: this device's share, or the kit, or both. A
+    /// ceremony that was begun before is forgotten.
     pub fn begin_renewal<R: RngCore + CryptoRng>(
         &mut self,
-        public: &GroupPublic,
+        wanted: &RenewalWanted<'_>,
         holders: &HolderList,
-        custody: Custody,
-        shares: Option<&SealedShares>,
-        kit: Option<(&KitFile, &Stretched)>,
         rng: &mut R,
     ) -> Result<RenewalBegun, Failure> {
         let holders = Holders::from_list(holders)?;
         let owner = self.owner()?;
-        let mut present = shares.map(|sealed| sealed.open(owner)).transpose()?.unwrap_or_default();
-        if let Some((kit, stretched)) = kit {
-            present.push(self.open_own_kit(kit, stretched, public)?.share);
+        let mut present = wanted.shares.map(|sealed| sealed.open(owner)).transpose()?.unwrap_or_default();
+        if let Some((kit, stretched)) = wanted.kit {
+            present.push(self.open_own_kit(kit, stretched, wanted.public)?.share);
         }
-        let others = OtherDevices { leave: true, add: false };
-        let renewal = Renewal::new(public, present, custody)?.with_others(others);
-        let needs_export = renewal.needs_export();
+        let renewal = Renewal::new(wanted.public, present, wanted.custody)?.with_others(wanted.others);
+        let (needs_export, waits_for) = (renewal.needs_export(), renewal.waits_for());
         let (attendance, request) = Attendance::renew(owner, &holders, renewal, rng)?;
         self.ceremony = Some(attendance);
-        Ok(RenewalBegun { request, needs_export })
+        Ok(RenewalBegun { request, needs_export, waits_for })
+    }
+
+    /// Comes to new shares that another device of the person's began, for the place of this device's present share, or as
+    /// a new device. Gives what to join with. A ceremony that was begun before is forgotten.
+    pub fn join_renewal<R: RngCore + CryptoRng>(
+        &mut self,
+        public: &GroupPublic,
+        holders: &HolderList,
+        shares: Option<&SealedShares>,
+        view: &CeremonyView,
+        rng: &mut R,
+    ) -> Result<JoinRequest, Failure> {
+        let holders = Holders::from_list(holders)?;
+        let owner = self.owner()?;
+        let has = shares.filter(|sealed| sealed.public() == public).and_then(|sealed| sealed.indices().next());
+        let attendance = Attendance::join_renewal(owner, &holders, public, has, view, &Secret32::random(rng))?;
+        let request = attendance.join();
+        self.ceremony = Some(attendance);
+        Ok(request)
     }
 
     /// Takes in how the ceremony stands, and gives what this device has to say to it. One that fails is forgotten.
@@ -145,6 +161,21 @@ impl Vault {
     }
 }
 
+/// The new shares that a person wants, and what they have of the key.
+#[derive(Debug, Clone, Copy)]
+pub struct RenewalWanted<'a> {
+    /// The group as it is.
+    pub public: &'a GroupPublic,
+    /// Who holds the shares afterwards.
+    pub custody: Custody,
+    /// What becomes of their other devices.
+    pub others: OtherDevices,
+    /// This device's share.
+    pub shares: Option<&'a SealedShares>,
+    /// Their kit, and its passphrase.
+    pub kit: Option<(&'a KitFile, &'a Stretched)>,
+}
+
 /// New shares as they are asked for.
 #[derive(Debug)]
 pub struct RenewalBegun {
@@ -152,6 +183,8 @@ pub struct RenewalBegun {
     pub request: StartRequest,
     /// Whether the holders want an export's delay to be over.
     pub needs_export: bool,
+    /// How many other devices of the person's have to join before anything is dealt.
+    pub waits_for: usize,
 }
 
 /// What a device has to say in a ceremony, and where that is.
@@ -201,6 +234,7 @@ fn no_ceremony() -> Failure {
 
 #[cfg(test)]
 mod tests {
+    use frost_wasm_core::group::HolderIndex;
     use rand_chacha::ChaCha20Rng;
 
     use super::*;
@@ -252,6 +286,25 @@ mod tests {
         (made, kit)
     }
 
+    /// In device custody, on one device.
+    fn alone<'a>(
+        public: &'a GroupPublic,
+        shares: Option<&'a SealedShares>,
+        kit: Option<(&'a KitFile, &'a Stretched)>,
+    ) -> RenewalWanted<'a> {
+        RenewalWanted { public, custody: Custody::Device, others: OtherDevices::default(), shares, kit }
+    }
+
+    /// Two vaults of one account.
+    fn two_unlocked(rng: &mut ChaCha20Rng) -> [Vault; 2] {
+        let [mut one, mut other] = [Vault::default(), Vault::default()];
+        let password = stretched("a password");
+        let made = one.register("https://passport.example", "alice", &password, NOW_S, rng).unwrap();
+        other.login_secret(&password).unwrap();
+        other.unlock(&made.owner_pubkey, &made.credentials.owner_blob).unwrap();
+        [one, other]
+    }
+
     #[test]
     fn a_new_key_is_made_with_the_holders_and_its_kit_has_the_recovery_share() {
         let mut rng = rng(1);
@@ -298,9 +351,8 @@ mod tests {
         let mut vault = unlocked(&mut rng);
         let (made, old) = with_device(&mut vault, &mut rng);
         let key = stretched(PASSPHRASE);
-        let begun = vault
-            .begin_renewal(&made.public, &list(), Custody::Device, made.shares.as_ref(), Some((&old, &key)), &mut rng)
-            .unwrap();
+        let wanted = alone(&made.public, made.shares.as_ref(), Some((&old, &key)));
+        let begun = vault.begin_renewal(&wanted, &list(), &mut rng).unwrap();
         assert!(!begun.needs_export);
         let (mut server, stand) = attend(&mut vault, &begun.request, 10, &mut rng);
         assert!(stand.keeps && stand.packages.is_empty() && !stand.verified);
@@ -340,8 +392,8 @@ mod tests {
         let mut vault = unlocked(&mut rng);
         let (made, kit) = with_device(&mut vault, &mut rng);
         let key = stretched(PASSPHRASE);
-        let mut begin = |shares: Option<&SealedShares>, kit| {
-            let begun = vault.begin_renewal(&made.public, &list(), Custody::Device, shares, kit, &mut rng);
+        let mut begin = |shares, kit| {
+            let begun = vault.begin_renewal(&alone(&made.public, shares, kit), &list(), &mut rng);
             begun.map(|it| it.needs_export).map_err(|failure| failure.code())
         };
         let wrong = stretched("not it");
@@ -350,7 +402,49 @@ mod tests {
         assert_eq!(begin(None, None), Err("share_missing"));
         assert_eq!(begin(None, Some((&kit, &wrong))), Err("wrong_passphrase"));
         let mut locked = Vault::default();
-        let refused = locked.begin_renewal(&made.public, &list(), Custody::Device, None, None, &mut rng).unwrap_err();
+        let refused = locked.begin_renewal(&alone(&made.public, None, None), &list(), &mut rng).unwrap_err();
         assert_eq!(refused.code(), "locked");
+    }
+
+    #[test]
+    fn another_device_joins_and_each_keeps_a_share_of_its_own_before_it_accepts() {
+        let mut rng = rng(4);
+        let [mut first, mut second] = two_unlocked(&mut rng);
+        let (made, kit) = with_device(&mut first, &mut rng);
+        let key = stretched(PASSPHRASE);
+        let others = OtherDevices { add: true, leave: false };
+        let wanted = RenewalWanted { others, ..alone(&made.public, made.shares.as_ref(), Some((&kit, &key))) };
+        let begun = first.begin_renewal(&wanted, &list(), &mut rng).unwrap();
+        assert_eq!((begun.waits_for, begun.needs_export), (1, false));
+        let mut server = Server::start(&begun.request, &mut rng);
+        let view = server.view(0);
+        let waiting = first.take_ceremony(&view, &mut rng).unwrap();
+        assert!(waiting.round == 0 && waiting.packages.is_empty());
+        assert_eq!(first.reshare(2, NOW_S, &mut rng).unwrap_err().code(), "renewal_not_begun");
+
+        let has = made.shares.as_ref();
+        let none_waits = second.join_renewal(&made.public, &list(), has, &view, &mut rng).unwrap_err();
+        assert_eq!(none_waits.code(), "nothing_to_join", "a device with a share is not the new one");
+        let join = second.join_renewal(&made.public, &list(), None, &view, &mut rng).unwrap();
+        server.join(&join);
+        first.take_ceremony(&server.view(0), &mut rng).unwrap();
+        first.reshare(2, NOW_S, &mut rng).unwrap();
+        let mut kept = [None, None];
+        for _ in 0..20 {
+            for (vault, kept) in [&mut first, &mut second].into_iter().zip(&mut kept) {
+                server.drive(&mut rng);
+                let stand = vault.take_ceremony(&server.view(0), &mut rng).unwrap();
+                stand.packages.iter().for_each(|package| server.post(package, &mut rng));
+                if stand.keeps {
+                    *kept = Some(vault.new_shares(&mut rng).unwrap());
+                    vault.kept().unwrap();
+                }
+            }
+        }
+        assert!(first.take_ceremony(&server.view(0), &mut rng).unwrap().verified);
+        let indices = kept.map(|it| it.unwrap().shares.unwrap().indices().map(HolderIndex::get).collect::<Vec<_>>());
+        assert_eq!(indices, [vec![2], vec![4]]);
+        first.make_kit(&key, &mut rng).unwrap();
+        assert_eq!(second.make_kit(&key, &mut rng).unwrap_err().code(), "no_identity", "the kit is the first one's");
     }
 }
