@@ -212,7 +212,8 @@ impl Attendance {
     /// this takes them as they are, but for the server's bunker, which has to be the one that it shows to everybody.
     ///
     /// # Errors
-    /// `not_invited`; `ceremony_misled` when another of the server's holders takes part.
+    /// `not_invited`; `ceremony_misled` when another of the server's holders takes part, or one person would have the whole
+    /// key.
     pub fn resume(owner: &OwnerKey, holders: &Holders, view: &CeremonyView, seed: &Secret32) -> Result<Self, Failure> {
         let expected = view.participants.iter().map(|it| match (it.role, it.owner) {
             (HolderRole::Bunker, None) => Ok(Expected::server(it.role, &holders.bunker)),
@@ -226,6 +227,10 @@ impl Attendance {
             }
         });
         let expected = expected.collect::<Result<Vec<_>, Failure>>()?;
+        if people::somebody_has_all(view) {
+            let text = "Nothing was sent: one person would have the whole key. Do not join this ceremony.";
+            return Err(Failure::new("ceremony_misled", text));
+        }
         Self::new(owner, Goal::keygen(view.group, view.threshold, expected)?, seed)
     }
 

@@ -223,7 +223,6 @@ pub(super) fn joined(holders: &Holders, known: Option<&Known<'_>>, view: &Ceremo
         let fits = |index: HolderIndex| before.get(&index).is_none_or(|person| it.owner == Some(*person));
         it.deals.is_none_or(fits) && it.receives.is_none_or(fits)
     };
-    let mut people: BTreeMap<PublicKey, u16> = BTreeMap::new();
     let mut first: Option<(HolderIndex, PublicKey)> = None;
     let mut parties = Vec::new();
     for it in &view.participants {
@@ -232,7 +231,6 @@ pub(super) fn joined(holders: &Holders, known: Option<&Known<'_>>, view: &Ceremo
             (HolderRole::Cosigner, None) if it.receives.is_none() => Expected::server(it.role, &holders.cosigner),
             (HolderRole::Device, Some(person)) if is_who_it_was(it) => {
                 if let Some(index) = it.receives {
-                    *people.entry(person).or_default() += 1;
                     first = first.filter(|(lowest, _)| *lowest < index).or(Some((index, person)));
                 }
                 device(&person)
@@ -243,7 +241,7 @@ pub(super) fn joined(holders: &Holders, known: Option<&Known<'_>>, view: &Ceremo
         };
         parties.push(party.at(it.deals, it.receives));
     }
-    if people.values().any(|count| *count >= view.threshold) {
+    if somebody_has_all(view) {
         return Err(misled("One person would have the whole key."));
     }
     let owner = first.map(|(_, person)| person);
@@ -253,7 +251,18 @@ pub(super) fn joined(holders: &Holders, known: Option<&Known<'_>>, view: &Ceremo
     Ok(Goal::reshare(from.clone(), view.threshold, parties, Vec::new()))
 }
 
-/// Whether a view is of new shares for several people: those of one person alone are taken up otherwise.
+/// Whether one person would get as many shares as act together.
+pub(super) fn somebody_has_all(view: &CeremonyView) -> bool {
+    let mut shares: BTreeMap<PublicKey, u16> = BTreeMap::new();
+    for it in view.participants.iter().filter(|it| view.kind != RESHARE || it.receives.is_some()) {
+        if let Some(person) = it.owner {
+            *shares.entry(person).or_default() += 1;
+        }
+    }
+    shares.values().any(|count| *count >= view.threshold)
+}
+
+/// Whether several people take part: what one person alone has begun is taken up otherwise.
 #[must_use]
 pub fn is_among_people(view: &CeremonyView) -> bool {
     let mut people = view.participants.iter().filter_map(|it| it.owner);

@@ -372,6 +372,11 @@ fn a_server_that_puts_another_key_or_person_in_a_place_is_found_out() {
         }
     }
     assert!(people.resume(1, &joining).take(&good, &mut rng).is_ok());
+    // One who has two places of them, and so the whole key.
+    let mut view = joining.clone();
+    view.participants[2].owner = view.participants[1].owner;
+    let refused = Attendance::resume(&people.owners[0], &holders(), &view, &people.seeds[0]).unwrap_err();
+    assert_eq!(refused.code(), "ceremony_misled");
     // A holder that has no place among people.
     for role in [HolderRole::Cosigner, HolderRole::Recovery, HolderRole::Device] {
         let mut view = joining.clone();
