@@ -7,14 +7,14 @@ use bunker_core::{
     statement::Verb,
 };
 use clap::Args;
-use passport_device::{contribution::Nonces, owner::OwnerKey};
+use passport_device::{ceremony::Custody, contribution::Nonces, owner::OwnerKey};
 
 use super::requests::{self, Waiting};
 use crate::{
     calendar::Lifetime,
     contribution::{Claim, DeviceShare, Part},
     failure::Failure,
-    identity::{KeyName, only_the_owner},
+    identity::{self, KeyName, only_the_owner},
     output::{Output, plain},
     platform,
     saying::say,
@@ -132,6 +132,8 @@ pub(crate) struct Decided {
     /// Whether this device has a part in it.
     has_part: bool,
     told: String,
+    /// Whether this device has said the owner's word, and has no share to contribute with.
+    pub(crate) lacks_share: bool,
     /// Until then no other process of this device is at it.
     _claim: Option<Claim>,
 }
@@ -147,11 +149,18 @@ pub(crate) fn decide(
     may_decide(&waiting, decision)?;
     let it = &waiting.request;
     let (connection, request) = (it.connection, it.request);
-    let mut claim = None;
+    let (mut claim, mut lacks_share) = (None, false);
     let (reply, part) = match decision {
         Decision::Approve { remember } => {
             // Before a word is said that this device can't follow up.
-            let device = it.needs_device().then(|| DeviceShare::open(session, &waiting.key, owner)).transpose()?;
+            let device = it.needs_device().then(|| DeviceShare::open(session, &waiting.key, owner)).transpose();
+            let device = match device {
+                Err(failure) if failure.code() == "share_not_here" && may_leave_it(session, &waiting)? => {
+                    lacks_share = true;
+                    None
+                }
+                device => device?,
+            };
             if let Some(device) = &device {
                 claim = device.claim(&request)?;
             }
@@ -175,7 +184,7 @@ pub(crate) fn decide(
         }
     };
     let (is_complete, has_part) = (part == Part::Answered, part != Part::Spare);
-    Ok(Decided { waiting, is_complete, reply, has_part, told: String::new(), _claim: claim })
+    Ok(Decided { waiting, is_complete, reply, has_part, told: String::new(), lacks_share, _claim: claim })
 }
 
 impl Decided {
@@ -220,6 +229,13 @@ impl Decided {
         }
     }
 
+    /// Tells what is left to do, if that is for other devices alone.
+    pub(crate) fn note(&self, output: &Output) {
+        if self.lacks_share {
+            output.note("This device has no share of the key, so the devices of others have to contribute now.");
+        }
+    }
+
     /// What came of it.
     pub(crate) fn reply(&self) -> DecideReply {
         let DecideReply { request, status } = &self.reply;
@@ -228,6 +244,7 @@ impl Decided {
     }
 
     fn show(&self, output: &Output) -> Result<(), Failure> {
+        self.note(output);
         let (reply, label) = (self.reply(), plain(&self.waiting.request.label));
         output.result(&reply, || match reply.status.as_str() {
             APPROVED => format!("Approved for {label}."),
@@ -274,6 +291,14 @@ pub(crate) fn has_gone(waiting: &Waiting, now_s: u64) -> Result<(), Failure> {
         "Its time was over before enough of you had contributed, so the app got an error. Let the app ask again while \
          enough of you are there: passport watch",
     ))
+}
+
+/// Whether an owner's word is of use without this device's share: others share the key, and can contribute.
+fn may_leave_it(session: &mut Session, waiting: &Waiting) -> Result<bool, Failure> {
+    if waiting.key.owner.is_some() || waiting.request.is_allowed() {
+        return Ok(false);
+    }
+    Ok(Custody::is_shared(&identity::detail(session, &waiting.key)?.public))
 }
 
 /// Refuses what the owner of a shared key alone does.

@@ -134,7 +134,13 @@ impl Watch {
         };
         match asked {
             Asked::Decided(decision) => match decide(session, &desk.owner, waiting.clone(), decision, nonces) {
-                Ok(decided) if decided.is_complete => show(&decided, output)?,
+                Ok(decided) if decided.is_complete => {
+                    if decided.lacks_share {
+                        // It goes on waiting, for others.
+                        desk.left.insert(id);
+                    }
+                    show(&decided, output)?;
+                }
                 Ok(decided) => {
                     desk.begun.insert(id, decided);
                 }
@@ -250,6 +256,7 @@ fn asked(is_allowed: bool) -> Result<Asked, Failure> {
 }
 
 fn show(decided: &Decided, output: &Output) -> Result<(), Failure> {
+    decided.note(output);
     let reply = decided.reply();
     output.result(&reply, || format!("{}: {}", plain(&decided.waiting.request.label), plain(&reply.status)))
 }
