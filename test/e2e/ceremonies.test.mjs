@@ -1,13 +1,11 @@
 /** Keys that several devices make together: each participant is the command-line client of an account of its own. */
-import { mkdirSync, mkdtempSync, readFileSync, readdirSync, statSync } from "node:fs";
-import { spawn } from "node:child_process";
-import { join } from "node:path";
+import { randomBytes } from "node:crypto";
+import { statSync } from "node:fs";
 import { schnorr } from "@noble/curves/secp256k1.js";
 import { nip19 } from "nostr-tools";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
-import { cliProgram } from "../../scripts/setup/cli.mjs";
 import { ask, expectProblem } from "../support/api.mjs";
-import { OUTPUT } from "../support/folders.mjs";
+import { Home } from "../support/cli-home.mjs";
 import { startServer } from "../support/server.mjs";
 
 /** Rounds of a ceremony in which nobody is interrupted: deal, share, confirm, prove, accept. */
@@ -15,11 +13,6 @@ const ROUNDS = 5;
 
 /** Most sets of holders that prove a key. */
 const MAX_SETS = 100;
-
-const ANSWERS = {
-  PASSPORT_PASSWORD: "a password for tests only",
-  PASSPORT_KIT_PASSPHRASE: "a passphrase for tests only",
-};
 
 // Ten people on one machine check a hundred signatures each.
 vi.setConfig({ testTimeout: 600_000, hookTimeout: 300_000 });
@@ -38,40 +31,13 @@ beforeAll(async () => {
 });
 afterAll(() => server?.stop());
 
-/** One person's device: a folder of its own. */
-class Person {
-  constructor() {
-    mkdirSync(OUTPUT, { recursive: true });
-    this.home = mkdtempSync(join(OUTPUT, "member-"));
-  }
-
-  /** Starts the client. */
-  begin(...args) {
-    const env = { ...process.env, ...ANSWERS, PASSPORT_HOME: this.home };
-    const child = spawn(cliProgram("debug"), [...args, "--json"], { cwd: this.home, env, stdio: ["ignore", "pipe", "pipe"] });
-    return new Run(child, args);
-  }
-
-  /** What the client prints as JSON. */
-  passport(...args) {
-    return this.begin(...args).result();
-  }
-
-  /** The access token, as the client keeps it. */
-  get token() {
-    return JSON.parse(readFileSync(join(this.home, "session.json"), "utf8")).tokens.access_token;
-  }
-
+/** A person with an account, and a device. */
+class Person extends Home {
   /** What the server shows this person of a ceremony. */
   async view(id) {
     const { status, body, text } = await ask(server, "GET", `/ceremony/${id}`, { token: this.token });
     expect(status, text).toBe(200);
     return body;
-  }
-
-  /** The names of the files in a folder of this device. */
-  files(folder) {
-    return readdirSync(this.home).includes(folder) ? readdirSync(join(this.home, folder)) : [];
   }
 
   static async registered(name) {
@@ -81,67 +47,23 @@ class Person {
   }
 }
 
-/** A client that runs. */
-class Run {
-  #out = "";
-  #err = "";
-
-  constructor(child, args) {
-    this.child = child;
-    this.args = args;
-    child.stdout.setEncoding("utf8").on("data", (text) => (this.#out += text));
-    child.stderr.setEncoding("utf8").on("data", (text) => (this.#err += text));
-    this.ended = new Promise((resolve, reject) => child.on("error", reject).on("close", (code) => resolve(code)));
-  }
-
-  /** What it prints as JSON in the end. */
-  async result() {
-    const code = await this.ended;
-    if (code !== 0) throw new Error(`passport ${this.args.join(" ")}: ${this.#err}`);
-    return JSON.parse(this.#out);
-  }
-
-  /** The code with which it fails. */
-  async refusal() {
-    expect([await this.ended, this.#out], this.#err).toEqual([1, ""]);
-    return /\[([a-z_]+)(?:; [^\]]*)?\]\s*$/.exec(this.#err)?.[1];
-  }
-
-  /** Waits until it tells something to its person. */
-  async told(pattern) {
-    await Promise.race([
-      new Promise((resolve) => {
-        const look = () => pattern.test(this.#err) && resolve();
-        this.child.stderr.on("data", look);
-        look();
-      }),
-      this.ended.then((code) => expect(this.#err, `ended with ${code}`).toMatch(pattern)),
-    ]);
-    return pattern.exec(this.#err);
-  }
-
-  /** Ends it at once, as a power cut would. */
-  async kill9() {
-    this.child.kill("SIGKILL");
-    await this.ended;
-  }
-}
-
-/** Has the first of them start a ceremony with the others. */
-async function begin(threshold, [first, ...others]) {
-  const run = first.begin("ceremony", "start", "--threshold", String(threshold), ...others.flatMap((it) => ["--with", it.owner]));
+/** Has the first of them start a ceremony with the others, so many of whom sign together with the server. */
+async function begin(signers, [first, ...others]) {
+  const named = others.flatMap((it) => ["--with", it.owner]);
+  const run = first.begin("ceremony", "start", "--signers", String(signers), "--label", "Ours", ...named);
   const [, id] = await run.told(/passport ceremony join ([0-9a-f]{32})/);
   return { id, run };
 }
 
 /** Everything that can be seen of a key that was made. */
-async function expectProven(id, threshold, members, results) {
+async function expectProven(id, threshold, size, members, results) {
   const view = await members[0].view(id);
   const { public: group, proof } = view;
-  expect([view.status, group.threshold, group.holders.length]).toEqual(["verified", threshold, members.length]);
+  expect([view.status, group.threshold, group.holders.length]).toEqual(["verified", threshold, size]);
   const npub = nip19.npubEncode(group.pubkey);
+  const servers = size - members.length;
   results.forEach((result, at) => {
-    expect(result).toMatchObject({ operation_id: id, group: view.group, pubkey: group.pubkey, npub, index: at + 1 });
+    expect(result).toMatchObject({ operation_id: id, group: view.group, pubkey: group.pubkey, npub, index: at + 1 + servers });
     expect(members[at].files("ceremonies")).toEqual([]);
     expect(members[at].files("shares")).toContain(`${view.group}.json`);
     expect(statSync(result.share).mode & 0o777).toBe(0o600);
@@ -171,27 +93,46 @@ function subsets([first, ...rest], size) {
   return [...subsets(rest, size - 1).map((set) => [first, ...set]), ...subsets(rest, size)];
 }
 
+/** Everybody speaks once in each round. */
+function expectSpoken({ packages }, size) {
+  const spoken = packages.map(({ round, party }) => `${round}/${party}`);
+  expect(new Set(spoken).size).toBe(spoken.length);
+  expect([spoken.length, Math.max(...packages.map(({ round }) => round))]).toEqual([ROUNDS * size, ROUNDS]);
+}
+
 test.each([
-  [2, 2],
   [2, 3],
   [3, 5],
   [7, 10],
-])("%i of %i people have a key that nobody ever had whole", async (threshold, size) => {
-  const members = people.slice(0, size);
-  const { id, run } = await begin(threshold, members);
+])("%i of %i, the server's bunker and people, have a key that nobody ever had whole", async (threshold, size) => {
+  const members = people.slice(0, size - 1);
+  const { id, run } = await begin(threshold - 1, members);
   const others = members.slice(1).map((member) => member.passport("ceremony", "join", id, "--yes"));
   const results = await Promise.all([run.result(), ...others]);
-  const view = await expectProven(id, threshold, members, results);
-  // Everybody speaks once in each round.
-  const spoken = view.packages.map(({ round, party }) => `${round}/${party}`);
-  expect(new Set(spoken).size).toBe(spoken.length);
-  expect([spoken.length, Math.max(...view.packages.map(({ round }) => round))]).toEqual([ROUNDS * size, ROUNDS]);
+  const view = await expectProven(id, threshold, size, members, results);
+  expectSpoken(view, size);
   const { owner_pubkey, ceremonies, shares } = await members[0].passport("ceremony", "list");
   expect(owner_pubkey).toBe(members[0].owner);
   expect(ceremonies).toContainEqual(expect.objectContaining({ operation_id: id, status: "verified", threshold }));
   expect(shares).toContainEqual(results[0]);
   // Once more is no more than once.
   expect(await members[1].passport("ceremony", "join", id)).toEqual(results[1]);
+  // The first of them owns it, and the others find it.
+  const [mine, theirs] = await Promise.all(members.slice(0, 2).map((member) => member.passport("key", "list")));
+  expect(mine.keys).toContainEqual(expect.objectContaining({ group: view.group, label: "Ours", pubkey: view.public.pubkey }));
+  expect(theirs.shared).toContainEqual(expect.objectContaining({ group: view.group, label: "Ours", owner: members[0].owner }));
+});
+
+test("2 of 2 people make a key without the server's holders", async () => {
+  const members = people.slice(0, 2);
+  const participants = members.map(({ owner }) => ({ role: "device", owner }));
+  const group = randomBytes(16).toString("hex");
+  const json = { kind: "keygen", group, threshold: 2, participants };
+  const { status, body, text } = await ask(server, "POST", "/ceremony/start", { token: members[0].token, json });
+  expect(status, text).toBe(201);
+  const joined = members.map((member) => member.passport("ceremony", "join", body.operation_id, "--yes"));
+  const view = await expectProven(body.operation_id, 2, 2, members, await Promise.all(joined));
+  expectSpoken(view, 2);
 });
 
 test("a hosted key is made in six round trips, by the server's holders and the person's device", async () => {
@@ -225,7 +166,7 @@ test("whoever is killed comes back, and the key is made", async () => {
     await killed.kill9();
   }
   const results = await Promise.all([starting.result(), second, third.passport("ceremony", "join", id)]);
-  const { packages } = await expectProven(id, 2, members, results);
+  const { packages } = await expectProven(id, 3, 4, members, results);
   expect(Math.max(...packages.map(({ round }) => round))).toBeGreaterThanOrEqual(ROUNDS);
 });
 
@@ -233,8 +174,8 @@ test("a stranger can neither see, join, speak in nor end a ceremony", async () =
   const members = people.slice(0, 2);
   const { id, run } = await begin(2, members);
   const { participants } = await members[1].view(id);
-  const join = { keys: [{ number: 2, receiving_key: "01".repeat(32) }] };
-  const say = { ceremony: id, party: 2, round: 1, body: "{}", signature: "00".repeat(64) };
+  const join = { keys: [{ number: 3, receiving_key: "01".repeat(32) }] };
+  const say = { ceremony: id, party: 3, round: 1, body: "{}", signature: "00".repeat(64) };
   for (const [method, path, participant_data] of [
     ["GET", ""],
     ["POST", "/round/0", join],
@@ -250,7 +191,7 @@ test("a stranger can neither see, join, speak in nor end a ceremony", async () =
 
   // One who is invited, but does not agree, has not joined.
   expect(await members[1].begin("ceremony", "join", id).refusal()).toBe("not_joined");
-  expect((await members[1].view(id)).participants.map(({ joined }) => joined)).toEqual([true, false]);
+  expect((await members[1].view(id)).participants.map(({ joined }) => joined)).toEqual([true, true, false]);
 
   // Any participant can end it, for good.
   expect(await members[1].passport("ceremony", "cancel", id)).toEqual({ operation_id: id, status: "cancelled" });

@@ -129,7 +129,7 @@ describe("what an app asks for", () => {
     await waitingOf(1);
     const { body } = await http("POST", `/requests/${sent.event.id}/offer`);
     const told = JSON.stringify(body);
-    expect(Object.keys(body).sort()).toEqual(["contribution", "evidence"]);
+    expect(Object.keys(body).sort()).toEqual(["contribution", "evidence", "round"]);
     for (const secret of [app.conversationKey, Buffer.from("for nobody with")].flatMap(forms)) expect(told).not.toContain(secret.toString("latin1"));
     expect(told).not.toContain(sent.event.sig);
   });

@@ -1,6 +1,6 @@
 /** A device of a person's on which the command-line client runs: a folder of its own. */
 import { spawn } from "node:child_process";
-import { mkdirSync, mkdtempSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect } from "vitest";
 import { cliProgram } from "../../scripts/setup/cli.mjs";
@@ -45,6 +45,13 @@ export class Home {
     return JSON.parse(stdout);
   }
 
+  /** Starts the client, for who goes on meanwhile. */
+  begin(...args) {
+    const env = { ...process.env, ...ANSWERS, PASSPORT_HOME: this.folder };
+    const child = spawn(cliProgram("debug"), [...args, "--json"], { cwd: this.folder, env, stdio: ["ignore", "pipe", "pipe"] });
+    return new Run(child, args);
+  }
+
   /** The code with which the client fails, having printed no result. */
   async refused(args, options) {
     const { code, stdout, stderr } = await this.run([...args, "--json"], options);
@@ -62,7 +69,58 @@ export class Home {
     return JSON.parse(readFileSync(join(this.folder, "session.json"), "utf8")).tokens.access_token;
   }
 
+  /** The names of the files in a folder of this device. */
+  files(folder) {
+    return readdirSync(this.folder).includes(folder) ? readdirSync(join(this.folder, folder)) : [];
+  }
+
   json(...path) {
     return JSON.parse(readFileSync(join(this.folder, ...path), "utf8"));
+  }
+}
+
+/** A client that runs. */
+class Run {
+  #out = "";
+  #err = "";
+
+  constructor(child, args) {
+    this.child = child;
+    this.args = args;
+    child.stdout.setEncoding("utf8").on("data", (text) => (this.#out += text));
+    child.stderr.setEncoding("utf8").on("data", (text) => (this.#err += text));
+    this.ended = new Promise((resolve, reject) => child.on("error", reject).on("close", (code) => resolve(code)));
+  }
+
+  /** What it prints as JSON in the end. */
+  async result() {
+    const code = await this.ended;
+    if (code !== 0) throw new Error(`passport ${this.args.join(" ")}: ${this.#err}`);
+    return JSON.parse(this.#out);
+  }
+
+  /** The code with which it fails. */
+  async refusal() {
+    expect([await this.ended, this.#out], this.#err).toEqual([1, ""]);
+    return /\[([a-z_]+)(?:; [^\]]*)?\]\s*$/.exec(this.#err)?.[1];
+  }
+
+  /** Waits until it tells something to its person. */
+  async told(pattern) {
+    await Promise.race([
+      new Promise((resolve) => {
+        const look = () => pattern.test(this.#err) && resolve();
+        this.child.stderr.on("data", look);
+        look();
+      }),
+      this.ended.then((code) => expect(this.#err, `ended with ${code}`).toMatch(pattern)),
+    ]);
+    return pattern.exec(this.#err);
+  }
+
+  /** Ends it at once, as a power cut would. */
+  async kill9() {
+    this.child.kill("SIGKILL");
+    await this.ended;
   }
 }

@@ -29,7 +29,6 @@ pub struct ContributionRequest {
 /// What a cosigner or a device answers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "reply")]
-#[expect(clippy::large_enum_variant, reason = "there is one per call, and it is read at once")]
 pub enum ContributionReply {
     /// Its commitment, where the signature takes several devices and this one is not the last.
     Committed {

@@ -14,7 +14,7 @@ use bunker_core::{
     statement::{Statement, StatementError, Verb},
 };
 use frost_wasm_core::{
-    frost::keygen,
+    frost::{keygen, sign},
     group::{GroupId, GroupPublic, HolderRole},
     secret::Secret32,
     share::KeyShare,
@@ -211,6 +211,30 @@ fn a_signature_for_another_state_of_the_commitments_is_not_taken_and_nobody_is_b
 }
 
 #[test]
+fn nonces_of_another_commitment_are_not_signed_with() {
+    let mut team = Team::note();
+    assert_eq!(team.contributes(0), Ok(Taken::Waiting));
+    assert_eq!(team.contributes(1), Ok(Taken::Waiting));
+    // As another process of the same device would have them.
+    let (others, _) = sign::commit(&team.people[0].share, &mut team.world.rng).unwrap();
+    team.people[0].nonces = Some(others);
+    assert!(is_committed(&team.says(0)));
+}
+
+#[test]
+fn a_share_under_another_commitment_than_the_holders_own_is_not_taken() {
+    let mut team = Team::note();
+    assert_eq!(team.contributes(0), Ok(Taken::Waiting));
+    assert_eq!(team.contributes(1), Ok(Taken::Waiting));
+    let (mut reply, round) = team.says(0).unwrap();
+    let (_, other) = sign::commit(&team.people[0].share, &mut team.world.rng).unwrap();
+    if let ContributionReply::Signed(contribution) = &mut reply {
+        contribution.commitment = other;
+    }
+    assert_eq!(team.take((reply, round)), Err(NotTaken::Outdated));
+}
+
+#[test]
 fn who_commits_and_leaves_makes_room_after_a_minute() {
     let mut team = Team::note();
     assert_eq!(team.contributes(0), Ok(Taken::Waiting));
@@ -239,7 +263,7 @@ fn a_person_who_signs_wrongly_is_named_by_number() {
     if let ContributionReply::Signed(contribution) = &mut reply {
         contribution.share = {
             let others = [(index(1), contribution.commitment)];
-            let signed = frost_wasm_core::frost::sign::sign_last(&wrong[1], 0, &[1; 32], &others, &mut team.world.rng);
+            let signed = sign::sign_last(&wrong[1], 0, &[1; 32], &others, &mut team.world.rng);
             signed.unwrap().share
         };
     }

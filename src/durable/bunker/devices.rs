@@ -2,7 +2,11 @@
 //! when as many have contributed as have to. The bunker's nonces and what came so far are in memory alone; after an
 //! eviction the devices ask for other offers.
 
-use std::{cell::RefCell, collections::BTreeMap, rc::Rc};
+use std::{
+    cell::RefCell,
+    collections::{BTreeMap, btree_map::Entry},
+    rc::Rc,
+};
 
 use bunker_core::{
     joint::{Asked, ContributionReply, ContributionRequest, Gathering, NotTaken, Taken},
@@ -45,12 +49,14 @@ impl Bunker {
         let (share, state) = (holder.share(), holder.state());
         let mut offers = self.offers.0.borrow_mut();
         offers.retain(|offered, (_, of)| state.pending_request(offered).is_some() && Rc::ptr_eq(of, &share));
-        if !offers.contains_key(&id) {
-            let begun = Gathering::begin(operation, &id, &share, &mut platform::rng());
-            let begun = begun.map_err(|failure| Problem::new(409, "request_refused", failure.text))?;
-            offers.insert(id, (begun, share.clone()));
-        }
-        let (gathering, _) = offers.get_mut(&id).ok_or_else(no_such_request)?;
+        let (gathering, _) = match offers.entry(id) {
+            Entry::Occupied(begun) => begun.into_mut(),
+            Entry::Vacant(place) => {
+                let begun = Gathering::begin(operation, &id, &share, &mut platform::rng());
+                let begun = begun.map_err(|failure| Problem::new(409, "request_refused", failure.text))?;
+                place.insert((begun, share.clone()))
+            }
+        };
         let (round, commitments) = match gathering.asked(index, platform::now_ms()) {
             Asked::Contribute { round, commitments } => (round, commitments),
             Asked::Given => {
