@@ -1,7 +1,7 @@
 /**
  * New shares for a key in use, in Chromium on a phone and with nostr-tools as the app: refreshed, given up in the middle,
- * closed with the last word, taken to another browser when the first is lost; and over all of it, that no share lies
- * anywhere in the clear. Last, taken into a device's care.
+ * closed with the last word, taken to another browser when the first is lost, dealt to both browsers; and over all of it,
+ * that no share lies anywhere in the clear. Last, taken into a device's care.
  */
 import { readFileSync } from "node:fs";
 import { verifyEvent } from "nostr-tools";
@@ -16,6 +16,11 @@ const LONG = { timeout: 120_000 };
 const DELAY_S = 12;
 const ONLY_HERE = "Only with this device";
 const RENEW = "Renew the shares";
+const OFFERED = "Another device of yours renews the shares";
+const WAITS = "Now on your other device";
+
+/** A look at a request that was answered meanwhile. */
+const ANSWERED_MEANWHILE = [/^404 POST \/keys\/[0-9a-f]{32}\/requests\/[0-9a-f]{64}\/(offer|contribution) /];
 
 let browser, world, person, page, hosted, notes, mine, careful, elsewhere;
 /** Kits whose shares are of no use any more. */
@@ -232,11 +237,78 @@ describe("another browser, when the first is lost", () => {
   });
 });
 
+describe("two browsers of one person", () => {
+  test("each get a share when the second joins what the first has begun", async () => {
+    await open(elsewhere, mine);
+    await elsewhere.page.getByRole("checkbox", { name: "One more device joins" }).check();
+    await elsewhere.giveKit(fileOf(mine.kit));
+    await expectGoodFor(elsewhere.page, "renewal-adds-device");
+    await elsewhere.button(RENEW).click();
+    await elsewhere.unlockIfAsked(elsewhere.heading(WAITS));
+    await elsewhere.page.getByText("Not here yet").waitFor();
+    await expectGoodFor(elsewhere.page, "renewal-join-wait");
+
+    await person.open(`/identity/${groupOf(mine)}`);
+    await person.heading(OFFERED).waitFor(LONG);
+    await expectGoodFor(page, "renewal-join-offer");
+    await person.button("Take part with this browser").click();
+    await person.unlockIfAsked(person.heading("This browser has its new share"));
+    await expectGoodFor(page, "renewal-join-kept");
+
+    const { path } = await elsewhere.takeKit();
+    await confirm(elsewhere, path);
+    await renewed(elsewhere);
+    await elsewhere.page.getByText("one on your other device").waitFor();
+    await expectGoodFor(elsewhere.page, "renewal-joined-done");
+    keep(mine, path);
+    const { epoch, holders } = JSON.parse(mine.kit).public;
+    expect([epoch, holders.filter(({ role }) => role === "device").map(({ index }) => index)]).toEqual([4, [2, 4]]);
+    await page.getByText("This browser has a share of Mine").waitFor(LONG);
+    await person.heading("Another device of yours").waitFor();
+    await expectGoodFor(page, "renewal-joined");
+  });
+
+  test("each answer an app alone with the server", async () => {
+    for (const [at, content] of [[person, "by the one that joined"], [elsewhere, "by the one that began"]]) {
+      const asked = careful.sign({ content });
+      await at.open("/approvals");
+      await approved(at, content);
+      expectSigned(await asked, mine, content);
+    }
+  });
+
+  test("go on with their shares when it is cancelled, or the page is left, before the second has come", async () => {
+    await open(elsewhere, mine);
+    await elsewhere.page.getByText("Your other device", { exact: true }).waitFor();
+    await elsewhere.giveKit(fileOf(mine.kit));
+    await elsewhere.button(RENEW).click();
+    await elsewhere.unlockIfAsked(elsewhere.heading(WAITS));
+    await person.open(`/identity/${groupOf(mine)}`);
+    await person.heading(OFFERED).waitFor(LONG);
+    await elsewhere.button("Cancel it").click();
+    await elsewhere.button(RENEW).waitFor();
+    await person.heading(OFFERED).waitFor({ state: "hidden", ...LONG });
+
+    await elsewhere.button(RENEW).click();
+    await elsewhere.unlockIfAsked(elsewhere.heading(WAITS));
+    await person.heading(OFFERED).waitFor(LONG);
+    const cancelled = elsewhere.page.waitForResponse((it) => it.request().method() === "DELETE" && it.url().includes("/ceremony/"));
+    elsewhere.page.once("dialog", (dialog) => dialog.accept());
+    await elsewhere.page.getByRole("link", { name: "Apps", exact: true }).first().click();
+    expect(await (await cancelled).json()).toMatchObject({ status: "cancelled" });
+    await person.heading(OFFERED).waitFor({ state: "hidden", ...LONG });
+    const asked = careful.sign({ content: "still both" });
+    await person.open("/approvals");
+    await approved(person, "still both");
+    expectSigned(await asked, mine, "still both");
+    expect(world.elsewhere.troubles(ANSWERED_MEANWHILE)).toEqual([]);
+  });
+});
+
 test("in all of this no key and no share was in the clear on the line or in a browser's storage, and no page complained", async () => {
   const { wiretap, site, apps } = world;
   await Promise.all(apps.map((it) => it.close()));
-  // A look at a request that was answered meanwhile.
-  const troubles = wiretap.troubles([/^404 POST \/keys\/[0-9a-f]{32}\/requests\/[0-9a-f]{64}\/(offer|contribution) /]);
+  const troubles = wiretap.troubles(ANSWERED_MEANWHILE);
   await site.server.stop();
   const secrets = secretsOf(world);
   const before = oldKits.map((kit) => Watched.key("the share of an old kit", openKit(kit, person.passphrase).share));

@@ -38,6 +38,10 @@ class Server {
     return this.answer();
   };
 
+  join = async () => this.answer();
+
+  cancel = async (id: string) => void this.asked.push([`cancel ${id}`, 0]);
+
   look = async (id: string, after: number) => {
     this.asked.push([`look ${id}`, after]);
     if (this.away > 0 && --this.away === 0) this.rounds += 1;
@@ -47,7 +51,7 @@ class Server {
   private answer(): View {
     const lost = this.lost.shift();
     if (lost) throw lost;
-    return { operation_id: `c${this.started}`, round: this.rounds, next: this.said.length + 2 * (this.rounds - 1) };
+    return { operation_id: `c${this.started}`, due_at: 0, participants: [], round: this.rounds, next: this.said.length + 2 * (this.rounds - 1) };
   }
 }
 
@@ -192,6 +196,30 @@ describe("one that is interrupted", () => {
     expect(await run()).toBeInstanceOf(Cancelled);
     expect(device.taken).toHaveLength(2);
     expect(device.finishKeygen).not.toHaveBeenCalled();
+  });
+
+  test("by leaving the page is ended for the holders, also when it was just beginning", async () => {
+    const say = server.say;
+    server.say = async () => Promise.reject(new NoAnswer());
+    expect(await run()).toBeInstanceOf(NoAnswer);
+    await keygen.leave();
+    await keygen.leave();
+    const cancelled = () => server.asked.filter(([what]) => what.startsWith("cancel"));
+    expect(cancelled()).toEqual([["cancel c1", 0]]);
+    server.say = say;
+    const start = server.start;
+    server.start = async () => {
+      left.abort(new Cancelled());
+      return start();
+    };
+    expect(await run()).toBeInstanceOf(Cancelled);
+    expect(cancelled().at(-1)).toEqual(["cancel c2", 0]);
+  });
+
+  test("not at all is not ended when it is left", async () => {
+    expect(await run()).toEqual(MADE);
+    await keygen.leave();
+    expect(server.asked.filter(([what]) => what.startsWith("cancel"))).toEqual([]);
   });
 });
 

@@ -49,6 +49,13 @@ export class Keygen {
     }
   }
 
+  /** Leaves it: one that has not come to its end is ended, so that the holders don't wait. */
+  async leave(): Promise<void> {
+    const begun = this.#begun;
+    this.#begun = null;
+    if (begun && !begun.ceremony.stand.verified) await begun.ceremony.cancel();
+  }
+
   async #begin(custody: Custody, signal: AbortSignal): Promise<Ceremony> {
     const holders = await this.server.holders();
     // One whose beginning was lost is left to its end: the holders take part in one ceremony for each group.

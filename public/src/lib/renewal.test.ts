@@ -8,14 +8,20 @@ import {
   type GroupPublic,
   type Statement,
 } from "../vault/types";
-import { needsExport, NotRenewed, Renewal, renewalInWords, type Wanted } from "./renewal";
+import { devicesIn, needsExport, NotRenewed, Renewal, renewalInWords, type JoinWanted, type Wanted } from "./renewal";
 
 type View = CeremonyView & { round: number };
 const problem = (code: string, status = 409) => new ApiProblem(status, code, code);
 const publicOf = (epoch: number): GroupPublic => ({ group: "aa", epoch, threshold: 2, pubkey: "p", holders: [] });
 /** The round in which everybody accepts. */
 const LAST = 5;
-const WANTED: Wanted = { public: publicOf(0), custody: "device", shares: "old", kit: { kit: "k", passphrase: "p" } };
+const WANTED: Wanted = {
+  public: publicOf(0),
+  custody: "device",
+  others: { leave: false, add: false },
+  shares: "old",
+  kit: { kit: "k", passphrase: "p" },
+};
 
 /** What was done, in order. */
 let steps: string[];
@@ -23,6 +29,8 @@ let steps: string[];
 /** Its holders speak once the owner's word is there; the first rounds are theirs alone. */
 class Server {
   rounds = 0;
+  /** How many looks pass before another device has joined. */
+  missing = 0;
   isAsked = false;
   epoch = 0;
   canExportNow = true;
@@ -32,9 +40,17 @@ class Server {
 
   start = async (): Promise<View> => {
     steps.push("start");
-    this.rounds = 1;
+    this.rounds = this.missing > 0 ? 0 : 1;
     return this.answer();
   };
+
+  join = async (id: string): Promise<View> => {
+    steps.push(`join ${id}`);
+    [this.rounds, this.isAsked] = [1, true];
+    return this.answer();
+  };
+
+  cancel = async (id: string) => void steps.push(`cancel ${id}`);
 
   reshare = async (group: string) => {
     steps.push(`word ${group}`);
@@ -42,6 +58,7 @@ class Server {
   };
 
   look = async (): Promise<View> => {
+    if (this.missing > 0 && --this.missing === 0) this.rounds = 1;
     if (this.isAsked && this.rounds < 3) this.rounds = 3;
     return this.answer();
   };
@@ -54,7 +71,7 @@ class Server {
   };
 
   private answer(): View {
-    return { operation_id: "c1", round: this.rounds };
+    return { operation_id: "c1", due_at: 0, participants: [], round: this.rounds };
   }
 }
 
@@ -66,7 +83,9 @@ class Device {
   beginRenewal = vi.fn(async () => ({
     request: { kind: "reshare" as const, group: "aa", threshold: 2, round_seconds: 1800, participants: [] },
     needs_export: this.needsExport,
+    waits_for: server.missing > 0 ? 1 : 0,
   }));
+  joinRenewal = vi.fn(async () => ({ keys: [{ number: 4, receiving_key: "r" }] }));
   reshare = async ({ seq }: { seq: number }) => ({ id: `s${seq}` }) as Statement;
   newShares = async () => ({ npub: "npub1x", public: publicOf(1), shares: "new" });
   kept = async () => {
@@ -179,6 +198,97 @@ describe("new shares", () => {
     expect(await accept()).toBeInstanceOf(Cancelled);
     expect(server.epoch).toBe(0);
   });
+
+  test("wait for other devices, and are asked for only when those have joined", async () => {
+    server.missing = 60;
+    expect(await begin()).toMatchObject({ shares: "new" });
+    expect(rounds.filter((round) => round === 0)).toHaveLength(60);
+    expect(steps).toEqual(["start", "word aa", "say 3", "say 4", "keep aa new"]);
+  });
+
+  test("are cancelled while they wait, without a word of the owner's", async () => {
+    server.missing = 60;
+    const begun = renewal.begin(WANTED, () => undefined, () => undefined, left.signal).catch((error: unknown) => error);
+    await vi.advanceTimersByTimeAsync(10_000);
+    left.abort(new Cancelled());
+    await renewal.leave();
+    expect(await begun).toBeInstanceOf(Cancelled);
+    expect(steps).toEqual(["start", "cancel c1"]);
+    expect([renewal.isBegun, device.endCeremony.mock.calls.length]).toEqual([false, 1]);
+  });
+
+  test("are ended for everybody when the page is left, unless this device has accepted", async () => {
+    await begin();
+    await renewal.leave();
+    expect(steps.at(-1)).toBe("cancel c1");
+    await begin();
+    server.say = async () => Promise.reject(new NoAnswer());
+    expect(await accept()).toBeInstanceOf(NoAnswer);
+    steps = [];
+    await renewal.leave();
+    expect(steps).toEqual([]);
+  });
+});
+
+describe("new shares that another device has begun", () => {
+  const OFFER: JoinWanted = { public: publicOf(0), shares: null, view: { operation_id: "c1", due_at: 0, participants: [] } };
+  const join = () => done(renewal.join(OFFER, (round) => rounds.push(round), left.signal));
+
+  test("are come to, kept and accepted, without a word of the owner's from here", async () => {
+    expect(await join()).toMatchObject({ shares: "new" });
+    expect(await accept()).toBeUndefined();
+    expect(steps).toEqual(["join c1", "say 3", "say 4", "keep aa new", "kept", "say 5", "enter aa 1"]);
+    expect(device.beginRenewal).not.toHaveBeenCalled();
+  });
+
+  test("are joined once, also when the connection breaks afterwards", async () => {
+    const say = server.say;
+    server.say = async () => Promise.reject(new NoAnswer());
+    expect(await join()).toBeInstanceOf(NoAnswer);
+    server.say = say;
+    expect(await join()).toMatchObject({ shares: "new" });
+    expect(device.joinRenewal).toHaveBeenCalledOnce();
+  });
+
+  test("are not joined for a page that was left", async () => {
+    left.abort(new Cancelled());
+    expect(await join()).toBeInstanceOf(Cancelled);
+    expect(steps).toEqual([]);
+  });
+
+  test("wait long for the device that has the kit", async () => {
+    await join();
+    const say = server.say;
+    let looks = 0;
+    server.say = async () => server.look();
+    const look = server.look;
+    server.look = async () => ((looks += 1) < 400 ? look() : say("c1", { round: LAST } as CeremonyPackage));
+    expect(await accept()).toBeUndefined();
+    expect(server.epoch).toBe(1);
+  });
+});
+
+test("devices are told apart by what they have, and whether they have come", () => {
+  const holders = [2, 5].map((index) => ({ index, role: "device", verifying_share: "" }));
+  const device = (number: number, receives: number, joined: boolean) => ({ number, role: "device", joined, receives });
+  const participants = [
+    { number: 1, role: "bunker", joined: true, receives: 1 },
+    device(4, 6, false),
+    device(2, 2, true),
+    device(3, 5, false),
+    { number: 5, role: "device", joined: true, receives: null },
+  ];
+  const told = (own: number | null) =>
+    devicesIn({ operation_id: "c1", due_at: 0, participants }, { ...publicOf(0), holders }, own);
+  expect(told(2)).toEqual([
+    { number: 4, name: "The device that joins", joined: false },
+    { number: 2, name: "This browser", joined: true },
+    { number: 3, name: "Your other device", joined: false },
+  ]);
+  expect(told(null).map(({ name }) => name).slice(1)).toEqual([
+    "Your other device with share 2",
+    "Your other device with share 5",
+  ]);
 });
 
 test("a wait is needed where the person's devices get the whole key without having shown it", () => {
@@ -188,6 +298,7 @@ test("a wait is needed where the person's devices get the whole key without havi
 });
 
 test("the rounds are told in words, also when a holder was interrupted", () => {
+  expect(renewalInWords(0)).toMatch(/^Waiting for the other device/);
   expect(renewalInWords(2)).toBe("Dealing new shares: step 2 of 5");
   expect(renewalInWords(6)).toMatch(/once more/);
 });

@@ -1,9 +1,19 @@
 /**
  * New shares of a key in use: the holders deal them under the owner's word, this device keeps its own and a new kit, and
- * accepts. Until then the old shares go on; with that they end. Server, vault, store and signing are arguments.
+ * accepts. Until then the old shares go on; with that they end. Other devices of the person's come to it for shares of
+ * their own. Server, vault, store and signing are arguments.
  */
 import { isCode } from "../api/problem";
-import type { Custody, GroupPublic, Progress, Statement, Vault } from "../vault/types";
+import type {
+  CeremonyParticipant,
+  CeremonyView,
+  Custody,
+  GroupPublic,
+  OtherDevices,
+  Progress,
+  Statement,
+  Vault,
+} from "../vault/types";
 import { Ceremony, type CeremonyServer, isInterruption, type OnRound, ROUNDS } from "./ceremony";
 import { resent } from "./resent";
 import { isSameEpoch, type Shares } from "./shares";
@@ -19,7 +29,7 @@ export type RenewalServer = CeremonyServer & {
 };
 export type RenewalVault = Pick<
   Vault,
-  "beginRenewal" | "takeCeremony" | "reshare" | "newShares" | "kept" | "endCeremony"
+  "beginRenewal" | "joinRenewal" | "takeCeremony" | "reshare" | "newShares" | "kept" | "endCeremony"
 >;
 export type NewShares = Awaited<ReturnType<Vault["newShares"]>>;
 
@@ -27,10 +37,14 @@ export type NewShares = Awaited<ReturnType<Vault["newShares"]>>;
 export type Wanted = {
   public: GroupPublic;
   custody: Custody;
+  others: OtherDevices;
   /** This browser's share, sealed. */
   shares: string | null;
   kit: { kit: string; passphrase: string } | null;
 };
+
+/** A renewal that waits for this browser, and this browser's share of the key, sealed, if it has one. */
+export type JoinWanted = { public: GroupPublic; shares: string | null; view: CeremonyView };
 
 /** The shares are what they were, for a reason that the server gave; the message is for people. */
 export class NotRenewed extends Error {
@@ -39,6 +53,7 @@ export class NotRenewed extends Error {
 
 /** How far it is, in words. */
 export function renewalInWords(round: number): string {
+  if (round === 0) return "Waiting for the other device";
   return round > ROUNDS
     ? "A holder was interrupted: checking the new shares with it once more"
     : `Dealing new shares: step ${round} of ${ROUNDS}`;
@@ -49,9 +64,26 @@ export function needsExport(custody: Custody, shows: { share: boolean; kit: bool
   return custody === "device" && !(shows.share && shows.kit);
 }
 
+/** The person's devices in a ceremony, each in words and whether it has come. `own` is the number of this one's share. */
+export function devicesIn(
+  view: CeremonyView,
+  present: GroupPublic,
+  own: number | null,
+): { number: number; name: string; joined: boolean }[] {
+  const devices = view.participants.filter(({ role, receives }) => role === "device" && receives != null);
+  const isKnown = ({ receives }: CeremonyParticipant): boolean => present.holders.some(({ index }) => index === receives);
+  const known = devices.filter((it) => isKnown(it) && it.receives !== own).length;
+  const name = (it: CeremonyParticipant): string => {
+    if (it.receives === own) return "This browser";
+    if (!isKnown(it)) return "The device that joins";
+    return known > 1 ? `Your other device with share ${it.receives}` : "Your other device";
+  };
+  return devices.map((it) => ({ number: it.number, name: name(it), joined: it.joined }));
+}
+
 /** One person's way to new shares of one key. */
 export class Renewal {
-  #begun: { ceremony: Ceremony; isAsked: boolean } | null = null;
+  #begun: { ceremony: Ceremony; isAsked: boolean; hasAccepted: boolean } | null = null;
   #made: NewShares | null = null;
 
   constructor(
@@ -74,9 +106,11 @@ export class Renewal {
   async begin(wanted: Wanted, onRound: OnRound, progress: Progress, signal: AbortSignal): Promise<NewShares> {
     const { group } = wanted.public;
     return this.#unlessOver(async () => {
-      this.#begun ??= { ceremony: await this.#start(wanted, progress, signal), isAsked: false };
+      this.#begun ??= { ceremony: await this.#start(wanted, progress, signal), isAsked: false, hasAccepted: false };
       const begun = this.#begun;
       if (!begun.isAsked) {
+        // The word is about the terms, which are there when everybody has joined.
+        await begun.ceremony.until(({ round }) => round > 0, onRound, signal);
         await this.say(
           group,
           (seq) => this.vault.reshare({ seq }),
@@ -84,23 +118,31 @@ export class Renewal {
         );
         begun.isAsked = true;
       }
-      await begun.ceremony.until((stand) => stand.keeps, onRound, signal);
-      const made = await this.vault.newShares();
-      if (made.shares !== null) await this.store.keepNext(group, made.shares);
-      this.#made = made;
-      return made;
+      return await this.#keep(group, begun.ceremony, onRound, signal);
     });
   }
 
   /**
-   * The kit is kept: accepts, and this browser's new share takes the old one's place. After a broken connection it may
-   * be called again.
+   * Comes to one that another device of the person's began, and goes on until this browser's new share is kept beside the
+   * present one; then it is to be {@link accept}ed. After a broken connection it goes on where it stopped.
+   */
+  async join(offer: JoinWanted, onRound: OnRound, signal: AbortSignal): Promise<NewShares> {
+    return this.#unlessOver(async () => {
+      this.#begun ??= { ceremony: await this.#come(offer, signal), isAsked: true, hasAccepted: false };
+      return await this.#keep(offer.public.group, this.#begun.ceremony, onRound, signal);
+    });
+  }
+
+  /**
+   * The kit is kept, or was another device's to keep: accepts, and this browser's new share takes the old one's place.
+   * After a broken connection it may be called again.
    */
   async accept(signal: AbortSignal): Promise<void> {
     const [begun, made] = [this.#begun, this.#made];
     if (!begun || !made) throw new NotRenewed("There are no new shares to accept. Begin again.");
     try {
       await this.#unlessOver(async () => {
+        begun.hasAccepted = true;
         await this.vault.kept();
         if (begun.ceremony.stand.keeps) await begun.ceremony.step(signal);
         await begun.ceremony.until((stand) => stand.verified, () => undefined, signal);
@@ -115,21 +157,45 @@ export class Renewal {
     await this.end();
   }
 
-  /** Leaves it: the vault forgets what it was begun with. */
+  /** Leaves it. Unless this device has accepted, it ends for everybody, so that no other device waits. */
+  async leave(): Promise<void> {
+    const begun = this.#begun;
+    const over = begun && !begun.hasAccepted ? begun.ceremony.cancel() : undefined;
+    await Promise.all([over, this.end()]);
+  }
+
+  /** The vault forgets what it was begun with. */
   async end(): Promise<void> {
     [this.#begun, this.#made] = [null, null];
     await this.vault.endCeremony();
   }
 
+  /** Goes on until the new shares are there, and keeps this browser's. */
+  async #keep(group: string, ceremony: Ceremony, onRound: OnRound, signal: AbortSignal): Promise<NewShares> {
+    await ceremony.until((stand) => stand.keeps, onRound, signal);
+    const made = await this.vault.newShares();
+    if (made.shares !== null) await this.store.keepNext(group, made.shares);
+    this.#made = made;
+    return made;
+  }
+
   async #start(wanted: Wanted, progress: Progress, signal: AbortSignal): Promise<Ceremony> {
     const holders = await this.server.holders();
-    const { request, needs_export } = await this.vault.beginRenewal({ ...wanted, holders }, progress);
+    const { request, needs_export, waits_for } = await this.vault.beginRenewal({ ...wanted, holders }, progress);
     if (needs_export && !(await this.server.canExport(wanted.public.group))) {
       throw new NotRenewed("The wait for it is not over, or was cancelled. Ask for it first.");
     }
     // Started twice after a lost answer, one of the two is left to its end: the owner's word is about the other.
     const view = await resent(() => this.server.start(request));
-    return Ceremony.of(this.server, this.vault, view, signal);
+    return Ceremony.of(this.server, this.vault, view, signal, waits_for > 0 ? "devices" : "holders");
+  }
+
+  async #come({ view, ...mine }: JoinWanted, signal: AbortSignal): Promise<Ceremony> {
+    const holders = await this.server.holders();
+    const keys = await this.vault.joinRenewal({ ...mine, holders, view });
+    signal.throwIfAborted();
+    const joined = await resent(() => this.server.join(view.operation_id, keys));
+    return Ceremony.of(this.server, this.vault, joined, signal, "devices");
   }
 
   async #unlessOver<T>(work: () => Promise<T>): Promise<T> {

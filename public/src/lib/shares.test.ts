@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { GroupPublic } from "../vault/types";
-import { fits, settled } from "./shares";
+import { fits, numberOf, settled } from "./shares";
 
 const shown = (epoch: number, verifying_share = `share of ${epoch}`): GroupPublic => {
   const holders = [{ index: 1, role: "bunker", verifying_share }];
@@ -12,6 +12,11 @@ test("whether a share goes with the others is read without opening it", () => {
   expect(fits(sealed(shown(3)), shown(3))).toBe(true);
   expect(fits(sealed(shown(3)), shown(4))).toBe(false);
   expect(fits(sealed(shown(3)), shown(3, "of another ceremony"))).toBe(false);
+});
+
+test("so is which of the shares it is", () => {
+  expect(numberOf(JSON.stringify({ ...JSON.parse(sealed(shown(3))), shares: [{ index: 4, sealed: "…" }] }))).toBe(4);
+  expect(numberOf(sealed(shown(3)))).toBeNull();
 });
 
 test("a new share takes the old one's place when the server shows that it goes with the others, and not before", () => {

@@ -32,6 +32,11 @@ export function isSameEpoch(one: GroupPublic, other: GroupPublic): boolean {
   return facts(one) === facts(other);
 }
 
+/** The number of the share that the vault sealed, as the group has it. */
+export function numberOf(sealed: string): number | null {
+  return (JSON.parse(sealed) as { shares: { index: number }[] }).shares[0]?.index ?? null;
+}
+
 /** Whether a share goes with these. What is public of it stands in the clear in what the vault sealed. */
 export function fits(sealed: string, present: GroupPublic): boolean {
   return isSameEpoch((JSON.parse(sealed) as { public: GroupPublic }).public, present);

@@ -104,6 +104,7 @@ export function createVault(start: () => WorkerLike): Vault {
     takeCeremony: (args) => call("takeCeremony", args),
     finishKeygen: () => call("finishKeygen", {}),
     beginRenewal: (args, progress) => call("beginRenewal", args, progress),
+    joinRenewal: (args) => call("joinRenewal", args),
     reshare: (args) => call("reshare", args),
     newShares: () => call("newShares", {}),
     kept: () => call("kept", {}),

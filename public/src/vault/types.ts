@@ -81,8 +81,30 @@ export type CeremonyStart = {
 /** One participant's signed word in one round. */
 export type CeremonyPackage = { ceremony: string; party: number; round: number; body: string; signature: string };
 
-/** How a ceremony stands, as the server shows it. All but its id is for the vault to judge. */
-export type CeremonyView = { operation_id: string };
+/**
+ * How a ceremony stands, as the server shows it. It is for the vault to judge; what is named here the page shows.
+ */
+export type CeremonyView = {
+  operation_id: string;
+  /** When the time of its round is over, Unix seconds. */
+  due_at: number;
+  participants: CeremonyParticipant[];
+};
+
+/** One who takes part: in a reshare `receives` is the number of the holder for which it gets a share. */
+export type CeremonyParticipant = {
+  number: number;
+  role: string;
+  owner?: string | null;
+  joined: boolean;
+  receives?: number | null;
+};
+
+/** With which this device joins a ceremony that another one began. */
+export type CeremonyJoin = { keys: { number: number; receiving_key: string }[] };
+
+/** What becomes of the person's other devices in a renewal: they lose their shares or take part, and one more joins. */
+export type OtherDevices = { leave: boolean; add: boolean };
 
 /**
  * What the vault has to say in a ceremony, and where that is: to be posted each to its round, with `?after=next`.
@@ -187,20 +209,31 @@ export interface Vault {
   beginKeygen(args: { holders: HolderList; custody: Custody }): Promise<CeremonyStart>;
   /**
    * Begins new shares of a key in use, with what the person has of it: in device custody this device's `shares`, or the
-   * kit, or both. `needs_export`: the holders take part only when an export's delay is over. Fails as
-   * {@link checkKit} does, or with `share_of_another_epoch`, `share_missing` or `custody_unsupported`. Needs to be
-   * unlocked.
+   * kit, or both. `needs_export`: the holders take part only when an export's delay is over. `waits_for`: so many other
+   * devices have to join first. Fails as {@link checkKit} does, or with `share_of_another_epoch`, `share_missing` or
+   * `custody_unsupported`. Needs to be unlocked.
    */
   beginRenewal(
     args: {
       public: GroupPublic;
       holders: HolderList;
       custody: Custody;
+      others: OtherDevices;
       shares: string | null;
       kit: { kit: string; passphrase: string } | null;
     },
     progress?: Progress,
-  ): Promise<{ request: CeremonyStart; needs_export: boolean }>;
+  ): Promise<{ request: CeremonyStart; needs_export: boolean; waits_for: number }>;
+  /**
+   * Comes to new shares that another device of the person's began: for the place of this device's `shares`, or without
+   * any as a new device. Fails with `nothing_to_join` or `ceremony_misled`. Needs to be unlocked.
+   */
+  joinRenewal(args: {
+    public: GroupPublic;
+    holders: HolderList;
+    shares: string | null;
+    view: CeremonyView;
+  }): Promise<CeremonyJoin>;
   /**
    * Takes in how the ceremony stands; the same once more changes nothing. Fails with `no_ceremony`, `ceremony_failed` or
    * `ceremony_misled`, and it is forgotten then.

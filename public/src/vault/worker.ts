@@ -205,6 +205,7 @@ const HANDLERS: { [M in Method]: Handler<M> } = {
     const args = JSON.stringify({ ...rest, kit });
     return withKey(passphrase, kit_kdf(kit), report, (key) => parsed(device.begin_renewal(args, key)));
   },
+  joinRenewal: (device, _args, json) => parsed(device.join_renewal(json)),
   reshare: signed((device, json, now) => device.reshare(json, now)),
   newShares: (device) => parsed(device.new_shares()),
   kept: (device) => device.kept(),
