@@ -380,7 +380,7 @@ describe("new shares of a key in use", () => {
     const parties = request.participants.map(({ role, owner, receiving_key, deals = null, receives }, at) => ({
       number: at + 1,
       signing: owner ?? server(role).signing_key,
-      receiving: receiving_key ?? server(role).receiving_key,
+      receiving: receiving_key ?? server(role)?.receiving_key ?? null,
       deals,
       receives: receives === undefined ? null : { index: receives, role },
     }));
@@ -415,6 +415,26 @@ describe("new shares of a key in use", () => {
       ["recovery", 0, 3],
     ]);
     expect(needs_export).toBe(true);
+  });
+
+  test("that another device of the same owner began are joined in the place that waits, and in no other", () => {
+    const it = identity();
+    const { request, waits_for } = begin(it, { custody: "device", others: { leave: false, add: true } });
+    const owner = it.vault.account.owner_pubkey;
+    expect([waits_for, request.participants.at(-1)]).toEqual([1, { role: "device", owner, receives: 4 }]);
+    const participants = request.participants.map(({ role, owner = null, receiving_key, deals = null, receives = null }, at) => {
+      return { number: at + 1, role, owner, joined: owner === null || receiving_key !== undefined, deals, receives };
+    });
+    const view = { ...shown(it, request), status: "joining", round: 0, terms: null, participants };
+    const join = (over = {}, vault = it.vault) =>
+      vault.call("join_renewal", { public: it.public, holders: it.list, shares: null, view: { ...view, ...over } });
+    expect(code(() => join({ status: "running" }))).toBe("nothing_to_join");
+    expect(code(() => join({ participants: participants.slice(0, -1) }))).toBe("nothing_to_join");
+    const stranger = { ...participants[3], owner: "ab".repeat(32) };
+    expect(code(() => join({ participants: participants.with(3, stranger) }))).toBe("ceremony_misled");
+    expect(code(() => join({}, new Vault()))).toBe("locked");
+    expect(join()).toEqual({ keys: [{ number: 5, receiving_key: expect.stringMatching(/^[0-9a-f]{64}$/) }] });
+    expect(it.vault.call("take_ceremony", { view })).toMatchObject({ packages: [], round: 0, keeps: false, verified: false });
   });
 
   test("are dealt under the owner's word for exactly the terms, which is signed once they are known", () => {

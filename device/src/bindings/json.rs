@@ -138,14 +138,15 @@ pub(super) struct BeginRenewal {
     pub(super) public: GroupPublic,
     pub(super) holders: HolderList,
     pub(super) custody: CustodyName,
+    #[serde(default)]
     pub(super) others: OthersArgs,
     /// As this device keeps them.
     pub(super) shares: Option<String>,
     pub(super) kit: Option<String>,
 }
 
-/// What becomes of the person's other devices.
-#[derive(Deserialize)]
+/// What becomes of the person's other devices: said where there are any.
+#[derive(Default, Deserialize)]
 pub(super) struct OthersArgs {
     leave: bool,
     add: bool,
