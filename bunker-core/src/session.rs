@@ -21,6 +21,7 @@ mod device;
 mod epochs;
 mod export;
 mod holding;
+mod induction;
 mod judgement;
 mod refusal;
 mod state;
@@ -33,6 +34,7 @@ pub use self::{
     cosigner::CosignerEffect,
     device::{DeviceHolder, DeviceJudgement, DeviceMemory, DeviceRefused, Evidence},
     epochs::{Entered, ReshareRefused},
+    induction::{Induction, InductionRefused},
     judgement::{Operation, Unreadable},
     refusal::Refusal,
     state::{Custody, HolderState, Identity, LastStatement, Mutation},

@@ -159,10 +159,25 @@ impl Bunker {
         if reply.package.is_none()
             && let Some(holder) = self.slot.get(&self.state, &self.env, HolderRole::Bunker).await?
         {
-            // New shares may be other people's. When this fails, the ceremony asks again.
+            // New shares may be other people's, or a new cosigner's. When this fails, the ceremony asks again.
             self.list_members(&holder).await?;
+            self.induct_cosigner(&holder).await?;
         }
         Ok(reply)
+    }
+
+    /// Tells a cosigner that is new what it has to know, and takes up what waited for a device until now. Again is no error.
+    async fn induct_cosigner(&self, holder: &Holder) -> Result<(), Problem> {
+        let (statement, told) = {
+            let state = holder.state();
+            (state.identity().statement.clone(), state.induction())
+        };
+        let Some((index, induction)) = told else { return Ok(()) };
+        let cosigner = CosignerClient::for_holder(&self.env, holder.state().group(), index)?;
+        let share = ShareOrigin::Renewal(Box::new(induction));
+        cosigner.provision(&ShareDelivery { statement, share }).await?;
+        self.settle(holder, None).await;
+        Ok(())
     }
 
     /// Has the people who hold shares beside the owner listed, so that they find the key.

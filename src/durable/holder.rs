@@ -119,15 +119,22 @@ impl Slot {
             Some(holder) => holder,
             None => {
                 let made_of = made_by(statement)?;
-                let public = made_of.0;
-                let index = index_of(public, role)?;
-                let share = match origin {
-                    ShareOrigin::Package(package) => opened(&*config(env)?, role, statement, index, package)?,
-                    ShareOrigin::Ceremony(ceremony) => {
-                        party.share(object, env, role, ceremony, statement.owner(), made_of).await?
-                    }
+                let created = |share: KeyShare| {
+                    let (state, mutations) = HolderState::create(statement, share.index(), platform::now_ms())?;
+                    Ok::<_, Problem>((state, mutations, share))
                 };
-                let made = Holder::make(object, env, role, statement, share).await?;
+                let new = match origin {
+                    ShareOrigin::Package(package) => {
+                        let index = index_of(made_of.0, role)?;
+                        created(opened(&*config(env)?, role, statement, index, package)?)?
+                    }
+                    ShareOrigin::Ceremony(ceremony) => {
+                        index_of(made_of.0, role)?;
+                        created(party.share(object, env, role, ceremony, statement.owner(), made_of).await?)?
+                    }
+                    ShareOrigin::Renewal(induction) => party.inducted(object, env, role, statement, induction).await?,
+                };
+                let made = Holder::make(object, env, role, new).await?;
                 let mut slot = self.0.borrow_mut();
                 match &*slot {
                     // Two deliveries at once: the one that stored first stands.
@@ -167,11 +174,9 @@ impl Holder {
         object: &State,
         env: &Env,
         role: HolderRole,
-        statement: &Statement,
-        share: KeyShare,
+        (state, mutations, share): (HolderState, Vec<Mutation>, KeyShare),
     ) -> Result<(Self, Vec<Mutation>, Vec<Row>), Problem> {
         let config = config(env)?;
-        let (state, mutations) = HolderState::create(statement, share.index(), platform::now_ms())?;
         let mut rng = platform::rng();
         let dek = Dek::generate(&mut rng);
         let wrapped = hsm::for_holder(&config, role)?.wrap_dek(&dek, &mut rng).await?;

@@ -13,7 +13,8 @@ use bunker_core::{
     keys::PublicKey,
     members::Members,
     reshare::Reshare,
-    session::{Entered, Mutation, Step as Decided},
+    session::{Entered, HolderState, Induction, Mutation, Step as Decided},
+    statement::Statement,
 };
 use frost_wasm_core::{
     ceremony::{CeremonyId, Memory, Package, Participant, PartyKeys, Step, Terms, Transcript, ValidTerms},
@@ -97,6 +98,8 @@ impl PartySlot {
             (None, None) => self.make(place, &terms, &call).await,
             (None, Some(_)) => Err(group_exists()),
             (Some(_), Some(holder)) => self.renew(place, slot, &holder, &terms, &call).await,
+            // A cosigner that is new gets its first share here. What it is to do with it, the bunker tells it afterwards.
+            (Some(_), None) if role == HolderRole::Cosigner => self.receive(place, &terms, &call).await,
             (Some(_), None) => Err(Problem::not_found("There is no such identity here. Check its id.")),
         };
         package.map(|package| PartyReply { package })
@@ -117,6 +120,37 @@ impl PartySlot {
         }
         party.take(&call.packages)?;
         party.answer(None)
+    }
+
+    /// A first share of a key in use.
+    async fn receive(
+        &self,
+        place: Place<'_>,
+        terms: &ValidTerms,
+        call: &PartyCall,
+    ) -> Result<Option<Package>, Problem> {
+        let party = match self.get(place).await? {
+            Some(party) if party.is_of(terms) => party,
+            other => {
+                if let Some(other) = other {
+                    self.drop_unfinished(place, &other).await?;
+                }
+                self.begin(place, terms, call.number, None).await?
+            }
+        };
+        party.take(&call.packages)?;
+        party.answer(None)
+    }
+
+    /// What this holder, that is none yet, got in an earlier renewal goes if nothing came of that.
+    async fn drop_unfinished(&self, place: Place<'_>, party: &Party) -> Result<(), Problem> {
+        let terms = party.transcript.borrow().terms().clone();
+        let ended = CeremonyClient::of(place.env, &terms.ceremony)?.give_up(party.number).await?;
+        if ended.is_some_and(|ended| ended.is_verified) {
+            let detail = "This holder has a share of an earlier renewal, which the bunker has to tell it of first.";
+            return Err(Problem::unavailable(detail.to_owned()));
+        }
+        self.wipe(place.object)
     }
 
     /// New shares of the key that this holder has one of.
@@ -205,10 +239,6 @@ impl PartySlot {
         owner: &PublicKey,
         (public, members): (&GroupPublic, &Members),
     ) -> Result<KeyShare, Problem> {
-        let unfinished = || {
-            let detail = "This holder has no finished ceremony of that id. Take part until it is verified.";
-            Problem::new(409, "ceremony_unfinished", detail)
-        };
         let party = self.get(Place { object, env, role }).await?.ok_or_else(unfinished)?;
         let transcript = party.transcript.borrow();
         if transcript.terms().ceremony != *ceremony || transcript.step() != Step::Verified {
@@ -226,6 +256,23 @@ impl PartySlot {
             return Err(unacceptable("another group came out of it"));
         }
         party.participant(&transcript, None)?.take_share(&transcript).map_err(internal)
+    }
+
+    /// What a cosigner that is new becomes, by the owner's words and its share of the renewal that they name.
+    pub(super) async fn inducted(
+        &self,
+        object: &State,
+        env: &Env,
+        role: HolderRole,
+        created: &Statement,
+        induction: &Induction,
+    ) -> Result<(HolderState, Vec<Mutation>, KeyShare), Problem> {
+        let party = self.get(Place { object, env, role }).await?.ok_or_else(unfinished)?;
+        let transcript = party.transcript.borrow();
+        let share = party.participant(&transcript, None)?.take_share(&transcript).map_err(|_| unfinished())?;
+        let now_ms = platform::now_ms();
+        let (state, mutations) = HolderState::inducted(created, induction, &transcript, share.index(), now_ms)?;
+        Ok((state, mutations, share))
     }
 
     /// Forgets the ceremony. Without a wait, so that it goes with the rows that were written before it.
@@ -318,7 +365,7 @@ impl PartySlot {
             memory: RefCell::default(),
         };
         let party = self.0.borrow_mut().insert(Rc::new(party)).clone();
-        if terms.present().is_none() {
+        if terms.present().is_none() || party.word.is_none() {
             // A holder's own alarm comes by anyway.
             let alarm = object.storage().set_alarm(std::time::Duration::from_millis(KEPT_MS)).await;
             alarm.map_err(|error| Problem::internal(error.to_string()))?;
@@ -384,6 +431,11 @@ fn label(terms: &ValidTerms, number: u16) -> Result<Label<'_>, Problem> {
 
 fn unacceptable(why: &str) -> Problem {
     Problem::invalid("ceremony_invalid", format!("A holder does not take part in this ceremony: {why}."))
+}
+
+fn unfinished() -> Problem {
+    let detail = "This holder has no finished ceremony of that id. Take part until it is verified.";
+    Problem::new(409, "ceremony_unfinished", detail)
 }
 
 fn internal(error: impl std::fmt::Display) -> Problem {

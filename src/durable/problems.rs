@@ -2,7 +2,7 @@
 
 use bunker_core::{
     export::ExportRefused,
-    session::{ReshareRefused, StatementRefused},
+    session::{InductionRefused, ReshareRefused, StatementRefused},
 };
 use frost_wasm_core::sealed::SealError;
 
@@ -32,6 +32,12 @@ impl From<ExportRefused> for Problem {
 
 /// Code of new shares that the owner has not asked a holder for, or not yet.
 pub(super) const RESHARE_NOT_ASKED: &str = "reshare_not_asked";
+
+impl From<InductionRefused> for Problem {
+    fn from(refused: InductionRefused) -> Self {
+        Self::invalid("ceremony_invalid", format!("A new cosigner does not become one by this: {refused}."))
+    }
+}
 
 impl From<ReshareRefused> for Problem {
     fn from(refused: ReshareRefused) -> Self {

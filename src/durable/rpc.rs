@@ -3,7 +3,7 @@
 //! Rust objects receive only `fetch`, so a call is a POST of JSON to a path that exists nowhere outside. The path
 //! says what is asked, the object that is called says of whom. An answer other than 200 is a [`Problem`].
 
-use bunker_core::{event::Event, joint::ContributionReply, keys::EventId};
+use bunker_core::{event::Event, joint::ContributionReply, keys::EventId, session::Induction};
 use frost_wasm_core::{
     ceremony::{CeremonyId, Package, Seat, Terms, coordinator::Limits, meeting::Invitation},
     group::{GroupId, HolderIndex, HolderRole},
@@ -115,6 +115,8 @@ pub(super) enum ShareOrigin {
     Package(String),
     /// The holder got it in this ceremony.
     Ceremony(CeremonyId),
+    /// The holder is new in a key in use, and got it in the renewal that this tells of.
+    Renewal(Box<Induction>),
 }
 
 /// What a holder that takes part in a ceremony is told.

@@ -94,6 +94,11 @@ impl Store {
         let row = self.one::<IdentityRow>("identity", "")?.ok_or_else(|| corrupt("identity", "missing"))?;
         let mut state = HolderState::new(identity(row).map_err(|cause| corrupt("identity", cause))?);
         self.replay(&mut state)?;
+        // In the present epoch: it may be newer than the group.
+        let Identity { public, holder, .. } = state.identity();
+        if public.holder(*holder).is_none() {
+            return Err(corrupt("identity", "the group does not list this holder"));
+        }
         Ok(state)
     }
 
@@ -309,10 +314,9 @@ fn identity(row: IdentityRow) -> Result<Identity, String> {
     let statement = Statement::verify(row.statement).map_err(|error| error.to_string())?;
     let (owner, event) = (*statement.owner(), statement.event().clone());
     match statement.into_verb() {
-        Verb::CreateGroup { public, members } if public.holder(row.holder).is_some() => {
+        Verb::CreateGroup { public, members } => {
             Ok(Identity { statement: event, owner, members, public, holder: row.holder })
         }
-        Verb::CreateGroup { .. } => Err("the group does not list this holder".into()),
         _ => Err("another statement than create_group".into()),
     }
 }

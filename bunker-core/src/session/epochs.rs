@@ -6,7 +6,8 @@
 //!
 //! Who gets enough shares for the whole key has to have shown as many, or to have waited for an export's delay:
 //! otherwise new shares would be the way around it. The owner and whoever is new count as one there, since the owner
-//! alone says who is new.
+//! alone says who is new. It takes the delay, too, to have the server act where a device of the owner's had to be there,
+//! unless one of them deals.
 
 use frost_wasm_core::{
     ceremony::{Party, Seat, Step as Stage, Transcript, ValidTerms},
@@ -14,7 +15,10 @@ use frost_wasm_core::{
     point::XOnlyKey,
 };
 
-use super::{Mutation, Step, state::HolderState};
+use super::{
+    Mutation, Step,
+    state::{Custody, HolderState},
+};
 use crate::{
     audit::{Entry, Happening},
     keys::PublicKey,
@@ -52,8 +56,11 @@ pub enum ReshareRefused {
     /// The people who share the key can't be these.
     #[error(transparent)]
     Members(#[from] MembersError),
-    /// Owner and newcomers would get the whole key, which was not shown, and no export's delay is over.
-    #[error("the owner and who is new would have the whole key; that takes an export whose delay is over")]
+    /// Owner and newcomers would get the whole key, which was not shown, or the server could act without a device that
+    /// knows nothing of it; and no export's delay is over.
+    #[error(
+        "the owner and who is new would have the whole key, or no device agrees; that takes an export whose delay is over"
+    )]
     NeedsExport,
     /// The ceremony is not finished.
     #[error("the ceremony is not verified")]
@@ -84,7 +91,8 @@ impl HolderState {
         self.goes_on(terms)?;
         self.check_parties(terms)?;
         self.check_custody(terms)?;
-        if self.hands_over_the_key(terms) && self.export(now_ms).is_none_or(|export| now_ms < export.ready_at_ms()) {
+        let takes_the_delay = self.hands_over_the_key(terms) || self.bypasses_the_device(terms);
+        if takes_the_delay && self.export(now_ms).is_none_or(|export| now_ms < export.ready_at_ms()) {
             return Err(ReshareRefused::NeedsExport);
         }
         Ok(reshare)
@@ -144,7 +152,9 @@ impl HolderState {
             match party.receives {
                 Some(seat) if seat.role.is_on_server() => {
                     let moves = party.deals.is_some_and(|index| index != seat.index);
-                    if role_of(seat.index) != Some(seat.role) || moves {
+                    // A new cosigner is an object of its own, by a number that nobody has.
+                    let is_new = seat.role == HolderRole::Cosigner && role_of(seat.index).is_none();
+                    if (role_of(seat.index) != Some(seat.role) && !is_new) || moves {
                         return Err(ReshareRefused::OtherPlace(seat.index));
                     }
                 }
@@ -194,6 +204,14 @@ impl HolderState {
         let is_a_person = |party: &&Party| party.deals.is_some_and(|index| self.person_of(index).is_some());
         let shown = terms.dealers().filter(is_a_person).count();
         gained >= usize::from(terms.threshold) && shown < usize::from(self.identity.public.threshold)
+    }
+
+    /// Whether the server is to act without the owner's devices, and none of them has a part in that.
+    fn bypasses_the_device(&self, terms: &ValidTerms) -> bool {
+        let is_hosted = terms.receivers().any(|(_, seat)| seat.role == HolderRole::Cosigner);
+        let role_of = |index| self.identity.public.holder(index).map(|holder| holder.role);
+        let deals = terms.dealers().any(|party| party.deals.and_then(role_of) == Some(HolderRole::Device));
+        self.custody() == Custody::Device && is_hosted && !deals
     }
 
     fn owner_key(&self) -> XOnlyKey {

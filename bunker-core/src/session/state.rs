@@ -106,8 +106,8 @@ pub struct HolderState {
     pub(super) decisions: BTreeMap<EventId, Decision>,
     pub(super) export: Option<Export>,
     pub(super) reshare: Option<Reshare>,
-    /// The owner's word for the present epoch, after the first.
-    pub(super) epoch: Option<Event>,
+    /// The present epoch, after the first.
+    pub(super) epoch: Option<Epoch>,
     pub(super) deleted: Option<Event>,
     pub(super) audit: AuditHead,
 }
@@ -162,7 +162,7 @@ impl HolderState {
             Mutation::Epoch(epoch) => {
                 self.identity.public = epoch.public().clone();
                 self.identity.members = Members::of_terms(&epoch.record().terms, &self.identity.owner);
-                self.epoch = Some(epoch.record().statement.clone());
+                self.epoch = Some(Epoch::clone(epoch));
             }
             Mutation::Deleted(statement) => {
                 self.connections.clear();
@@ -215,7 +215,8 @@ impl HolderState {
 
     /// When the owner asked for the present shares, Unix seconds.
     pub fn shares_since_s(&self) -> u64 {
-        self.epoch.as_ref().unwrap_or(&self.identity.statement).created_at
+        let word = self.epoch.as_ref().map_or(&self.identity.statement, |epoch| &epoch.record().statement);
+        word.created_at
     }
 
     /// The group's key: the npub.

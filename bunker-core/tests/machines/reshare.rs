@@ -1,6 +1,7 @@
 //! New shares of a key in use: dealt under the owner's word alone, to nobody but its holders, and never a way around
 //! the delay of an export.
 
+mod cosigner;
 mod people;
 mod simulation;
 

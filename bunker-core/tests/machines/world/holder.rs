@@ -42,6 +42,10 @@ pub(crate) struct TestHolder {
 impl TestHolder {
     pub(crate) fn create(statement: &Statement, share: KeyShare, now_ms: u64) -> Self {
         let (state, log) = HolderState::create(statement, share.index(), now_ms).unwrap();
+        Self::of(state, log, share)
+    }
+
+    pub(crate) fn of(state: HolderState, log: Vec<Mutation>, share: KeyShare) -> Self {
         Self { state, share, log, replies: BTreeMap::new(), commits_until_failure: None }
     }
 
