@@ -25,7 +25,7 @@ use worker::{
 use super::{
     holder::{Holder, Slot},
     party::PartySlot,
-    problems::{DELETED, failed},
+    problems::{DAMAGED, DELETED, failed},
     rpc::{self, CosignerClient, PartyReply, Route, ShareDelivery, ShareOrigin},
     sockets::{self, Purpose},
 };
@@ -218,7 +218,11 @@ impl Bunker {
         sockets::announce(&self.state, &mutations);
         holder.schedule(&self.state).await.map_err(|error| Problem::internal(error.to_string()))?;
         if let Some(cosigner) = self.cosigner(&holder)? {
-            cosigner.deliver(statement.event()).await?;
+            match cosigner.deliver(statement.event()).await {
+                // The word may be about another one in its place.
+                Err(problem) if matches!(statement.verb(), Verb::Reshare { .. }) && is_lost(&problem) => {}
+                delivered => delivered?,
+            }
         }
         let Some(connection) = statement.verb().connection() else { return Ok(None) };
         self.settle(&holder, Some(connection)).await;
@@ -302,4 +306,9 @@ impl Bunker {
             Custody::Device => Ok(None),
         }
     }
+}
+
+/// Whether a holder that ought to be there has nothing any more, or nothing that can be read.
+fn is_lost(problem: &Problem) -> bool {
+    problem.status() == http::StatusCode::NOT_FOUND || problem.code() == DAMAGED
 }

@@ -12,6 +12,9 @@ use crate::{problem::Problem, telemetry};
 /// Code of an identity that its owner deleted.
 pub(super) const DELETED: &str = "group_deleted";
 
+/// Code of an identity of which what is stored can't be read.
+pub(super) const DAMAGED: &str = "storage_corrupt";
+
 /// The identity was here, and its owner ended it.
 pub(super) fn deleted() -> Problem {
     Problem::new(410, DELETED, "This identity was deleted by its owner. Nothing of it is kept here.")
@@ -67,7 +70,7 @@ pub(super) fn sealing(error: SealError) -> Problem {
 pub(super) fn damaged(cause: impl std::fmt::Display) -> Problem {
     let detail =
         "What is stored for this identity is damaged, so nothing is answered. Ask the operator to look into it.";
-    Problem::new(500, "storage_corrupt", detail).caused_by(cause.to_string())
+    Problem::new(500, DAMAGED, detail).caused_by(cause.to_string())
 }
 
 impl From<StoreError> for Problem {

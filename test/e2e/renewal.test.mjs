@@ -2,7 +2,7 @@
  * New shares of a key in use: the same Nostr key, the same apps, and nothing left that the old shares fit. With the
  * command-line client on workerd, and with a server that is killed before every step.
  */
-import { existsSync, readFileSync, renameSync } from "node:fs";
+import { existsSync, readFileSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { getPublicKey, nip19, verifyEvent } from "nostr-tools";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
@@ -418,12 +418,42 @@ test("a hosted key is taken into a device's care after the delay: then the cosig
   expect(await home.passport(...move)).toMatchObject({ epoch: 1, share: expect.stringContaining(identity.key.group) });
   expect(roles(await publicOf(identity.key))).toEqual([[1, "bunker"], [2, "device"], [3, "recovery"]]);
   await identity.signsWith(home);
-  expect(await home.refused(["key", "refresh", "--custody", "hosted", ...identity.flags])).toBe("custody_unsupported");
   await server.stop();
   const left = rows(identity.fileOf("Cosigner")).map(([kind]) => kind);
   expect(left).toEqual(["deleted"]);
   await server.start();
   await identity.comesBack();
   await identity.signsWith(home, "after a restart");
+
+  // And back: this device deals once more, without a delay, and a cosigner that is new judges for itself.
+  expect(await home.passport("key", "refresh", "--custody", "hosted", ...identity.flags)).toMatchObject({ epoch: 2 });
+  expect(roles(await publicOf(identity.key))).toEqual([[1, "bunker"], [3, "recovery"], [4, "cosigner"]]);
+  expect(home.files("shares")).not.toContain(`${identity.key.group}.json`);
+  await identity.signs("with nobody's help again");
+  await server.kill9();
+  await server.start();
+  await identity.comesBack();
+  await identity.signs("with what the new one keeps");
+  await identity.refresh();
+  await identity.signs("with new shares of these two");
+  const { body } = await http(identity.key, "GET", "/connections");
+  await home.passport("revoke", body.connections[0].connection);
+  expect((await identity.app.ask("sign_event", [note("too late")])).reply.error).toMatch(/revoked/);
+  await identity.app.close();
+});
+
+test("a cosigner whose storage is lost is replaced with the kit, and the app goes on", async () => {
+  const identity = await Identity.made("Loses one");
+  await identity.signs();
+  await server.stop();
+  const file = identity.fileOf("Cosigner");
+  for (const end of ["", "-wal", "-shm"]) rmSync(file + end, { force: true });
+  await server.start();
+  await identity.comesBack();
+  expect((await identity.app.ask("sign_event", [note("with one share")])).reply.error).toMatch(/cosigner/);
+  const kit = identity.key.recovery_kit;
+  expect(await home.passport("key", "refresh", "--kit", kit, "--new-cosigner", ...identity.flags)).toMatchObject({ epoch: 1 });
+  expect(roles(await publicOf(identity.key))).toEqual([[1, "bunker"], [3, "recovery"], [4, "cosigner"]]);
+  await identity.signs("as before");
   await identity.app.close();
 });

@@ -44,6 +44,10 @@ const BETWEEN_LOOKS: Duration = Duration::from_secs(1);
 /// alone does, on a new device: that takes an export whose delay is over (`passport export begin`), because whoever had
 /// your kit could otherwise have your key at once. So does taking a hosted key into this device's care.
 ///
+/// With `--custody hosted` the server signs without a device again. This device deals once more and has no share then; when
+/// it is lost, the kit does it after the delay. A hosted key whose cosigner the server has lost gets another one with the
+/// kit and `--new-cosigner`.
+///
 /// Several devices of yours can each have a share. All of them take part in each renewal, or are left out of it.
 ///
 /// Scripts set PASSPORT_KIT_PASSPHRASE and PASSPORT_NEW_KIT_PASSPHRASE.
@@ -54,7 +58,9 @@ Examples:
   passport key refresh --kit npub1sn0wdenkuka.kit.json             in device custody, and where a device was lost
   passport key refresh --custody device                            from now on this device has to be there
   passport key refresh --kit FILE --add-device                     and on the other device: passport key join
-  passport key refresh --kit FILE --only-this-device               the other one is gone")]
+  passport key refresh --kit FILE --only-this-device               the other one is gone
+  passport key refresh --custody hosted                            no device has to be there any more
+  passport key refresh --kit FILE --new-cosigner                   the server has lost one of its shares")]
 pub(crate) struct Refresh {
     /// In device custody: the recovery kit as it is
     #[arg(long, value_name = "FILE")]
@@ -68,6 +74,9 @@ pub(crate) struct Refresh {
     /// In device custody: your other devices get no share any more
     #[arg(long)]
     only_this_device: bool,
+    /// In hosted custody, with --kit: the server has lost its cosigner's share
+    #[arg(long, requires = "kit", conflicts_with = "custody")]
+    new_cosigner: bool,
     /// The folder for the new recovery kit
     #[arg(long, value_name = "FOLDER", default_value = ".")]
     kit_dir: PathBuf,
@@ -125,8 +134,13 @@ impl Refresh {
                 "No device has a share of a key in hosted custody. See --custody device.".into(),
             ));
         }
-        let renewal = Renewal::new(&public, at_hand, custody)?.with_others(others);
-        if renewal.needs_export() {
+        let renewal = match self.new_cosigner {
+            true => Renewal::with_new_cosigner(&public, kit_of(at_hand)?)?,
+            false => Renewal::new(&public, at_hand, custody)?.with_others(others),
+        };
+        if renewal.needs_export() && custody == device::Custody::Hosted {
+            check_delay(&mut session, &key, "Afterwards the server acts without the device that has to be there now")?;
+        } else if renewal.needs_export() {
             check_export(&mut session, &key, &public, &shares)?;
         }
         let path = folder.kit(&key.npub, public.epoch.saturating_add(1))?;
@@ -138,6 +152,9 @@ impl Refresh {
         shares.settle(&outcome.public)?;
         let kit = keeping.kit.ok_or_else(|| Failure::stopped("kit_not_written", "No new kit was made."))?;
         let has_share = outcome.shares.iter().any(|share| share.role() == HolderRole::Device);
+        if !has_share {
+            shares.discard(&key.group)?;
+        }
         show(&key, &outcome, &kit, has_share.then(|| shares.path(&key.group)), output)
     }
 
@@ -163,6 +180,11 @@ impl Refresh {
         }
         Ok(at_hand)
     }
+}
+
+fn kit_of(at_hand: Vec<KeyShare>) -> Result<KeyShare, Failure> {
+    let kit = at_hand.into_iter().find(|share| share.role() == HolderRole::Recovery);
+    kit.ok_or_else(|| Failure::Usage("A new cosigner gets its share from the recovery kit: add --kit FILE.".into()))
 }
 
 /// What comes out, where it will be found.

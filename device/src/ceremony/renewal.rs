@@ -52,14 +52,15 @@ pub struct Renewal {
     shares: Vec<KeyShare>,
     custody: Custody,
     others: OtherDevices,
+    /// The server's cosigner is lost: another one takes its place, and the kit deals for it.
+    has_new_cosigner: bool,
 }
 
 impl Renewal {
     /// `shares` are those that the person has at hand: in device custody this device's or the kit's, or both.
     ///
     /// # Errors
-    /// When people share the key; when the shares are of another epoch or identity, or too few; when the server could not
-    /// act afterwards.
+    /// When people share the key; when the shares are of another epoch or identity, or too few.
     pub fn new(from: &GroupPublic, shares: Vec<KeyShare>, custody: Custody) -> Result<Self, Failure> {
         let present = Custody::of(from);
         if Custody::is_shared(from) {
@@ -76,11 +77,7 @@ impl Renewal {
             ));
         }
         match (present, custody) {
-            (Custody::Device, Custody::Hosted) => Err(Failure::new(
-                "custody_unsupported",
-                "A key that was given to a device's care can't be given to the server's. Nothing was changed.",
-            )),
-            (Custody::Device, Custody::Device) if shares.is_empty() => Err(Failure::new(
+            (Custody::Device, _) if shares.is_empty() => Err(Failure::new(
                 "share_missing",
                 "This device has no share of this identity. Bring the recovery kit: with it a share can be made for \
                  this device.",
@@ -88,16 +85,42 @@ impl Renewal {
             _ => {
                 // In hosted custody the server's two holders deal, and nothing of the person's is needed.
                 let shares = if present == Custody::Hosted { Vec::new() } else { shares };
-                Ok(Self { from: from.clone(), shares, custody, others: OtherDevices::default() })
+                let (others, has_new_cosigner) = (OtherDevices::default(), false);
+                Ok(Self { from: from.clone(), shares, custody, others, has_new_cosigner })
             }
         }
     }
 
-    /// Whether the owner's devices get enough shares for the whole key without having shown as many: the holders want an
-    /// export's delay to be over for that.
+    /// A hosted key whose cosigner is lost: the bunker deals with the recovery kit, and a new cosigner gets a share.
+    ///
+    /// # Errors
+    /// When it has no cosigner, or the kit is not of it.
+    pub fn with_new_cosigner(from: &GroupPublic, kit: KeyShare) -> Result<Self, Failure> {
+        if Custody::of(from) != Custody::Hosted || kit.role() != HolderRole::Recovery {
+            return Err(Failure::new(
+                "no_cosigner",
+                "This key has no cosigner on the server, so there is none to be replaced. Nothing was changed.",
+            ));
+        }
+        let renewal = Self::new(from, Vec::new(), Custody::Hosted)?;
+        if **kit.group() != *from {
+            return Err(Failure::new(
+                "share_of_another_epoch",
+                "This recovery kit is from before the shares were last renewed, or of another identity. Use the newest kit.",
+            ));
+        }
+        Ok(Self { shares: vec![kit], has_new_cosigner: true, ..renewal })
+    }
+
+    /// Whether the holders want an export's delay to be over: the owner's devices get enough shares for the whole key
+    /// without having shown as many, or the server is to act without them and none of them deals.
     #[must_use]
     pub fn needs_export(&self) -> bool {
-        self.custody == Custody::Device && self.shares.len() < usize::from(self.from.threshold)
+        match (Custody::of(&self.from), self.custody) {
+            (_, Custody::Device) => self.shares.len() < usize::from(self.from.threshold),
+            (Custody::Device, Custody::Hosted) => self.shares.iter().all(|share| share.role() != HolderRole::Device),
+            (Custody::Hosted, Custody::Hosted) => false,
+        }
     }
 
     /// The same, where something becomes of the person's other devices. Hosted keys have none.
@@ -121,7 +144,8 @@ impl Renewal {
     pub(super) fn into_goal(self, owner: XOnlyKey, holders: &Holders) -> Result<(Goal, Vec<KeyShare>), Failure> {
         let [bunker, kit] = [index(BUNKER)?, index(RECOVERY)?];
         let (here, elsewhere) = (self.here()?, self.elsewhere());
-        let Self { from, shares, custody, .. } = self;
+        let (present_cosigner, new_cosigner) = (self.cosigner()?, index(self.last().saturating_add(1))?);
+        let Self { from, shares, custody, has_new_cosigner, .. } = self;
         let present = Custody::of(&from);
         let deals = |role: HolderRole| {
             let mine = shares.iter().take(usize::from(THRESHOLD)).find(|share| share.role() == role);
@@ -132,12 +156,22 @@ impl Renewal {
         let device = || Expected::person(HolderRole::Device, owner);
         let mut parties = vec![Expected::server(HolderRole::Bunker, &holders.bunker).at(bunker_deals, Some(bunker))];
         match (present, custody) {
-            (Custody::Hosted, Custody::Hosted) => parties.push(cosigner.at(Some(here), Some(here))),
+            (Custody::Hosted, Custody::Hosted) if has_new_cosigner => {
+                parties.push(cosigner.at(None, Some(new_cosigner)))
+            }
+            (Custody::Hosted, Custody::Hosted) => {
+                parties.push(cosigner.at(Some(present_cosigner), Some(present_cosigner)));
+            }
             (Custody::Hosted, Custody::Device) => {
-                parties.push(cosigner.at(Some(here), None));
+                parties.push(cosigner.at(Some(present_cosigner), None));
                 parties.push(device().at(None, Some(here)));
             }
-            (Custody::Device, _) => parties.push(device().at(deals(HolderRole::Device), Some(here))),
+            (Custody::Device, Custody::Device) => parties.push(device().at(deals(HolderRole::Device), Some(here))),
+            (Custody::Device, Custody::Hosted) => {
+                parties.extend(deals(HolderRole::Device).map(|index| device().at(Some(index), None)));
+                // Under a number that no object ever had.
+                parties.push(cosigner.at(None, Some(new_cosigner)));
+            }
         }
         parties.push(Expected::person(HolderRole::Recovery, owner).at(deals(HolderRole::Recovery), Some(kit)));
         parties.extend(elsewhere.iter().map(|index| device().at(None, Some(*index))));
@@ -153,7 +187,18 @@ impl Renewal {
     fn here(&self) -> Result<HolderIndex, Failure> {
         let own = self.shares.iter().find(|share| share.role() == HolderRole::Device).map(KeyShare::index);
         let first = || self.from.holders.iter().find(|it| it.role == HolderRole::Device).map(|holder| holder.index);
-        own.or_else(first).map_or_else(|| index(COSIGNER), Ok)
+        own.or_else(first).map_or_else(|| self.cosigner(), Ok)
+    }
+
+    /// The number of the server's cosigner, if there is one.
+    fn cosigner(&self) -> Result<HolderIndex, Failure> {
+        let present = self.from.holders.iter().find(|it| it.role == HolderRole::Cosigner);
+        present.map_or_else(|| index(COSIGNER), |holder| Ok(holder.index))
+    }
+
+    /// The highest number of a holder.
+    fn last(&self) -> u16 {
+        self.from.holders.iter().map(|it| it.index.get()).max().unwrap_or(RECOVERY)
     }
 
     /// The numbers of the person's other devices afterwards.
@@ -165,8 +210,7 @@ impl Renewal {
         let devices = self.from.holders.iter().filter(|it| it.role == HolderRole::Device && it.index != here);
         let mut elsewhere: Vec<_> = devices.map(|it| it.index).filter(|_| !self.others.leave).collect();
         if self.others.add {
-            let last = self.from.holders.iter().map(|it| it.index.get()).max().unwrap_or(RECOVERY);
-            elsewhere.extend(HolderIndex::new(last.saturating_add(1)));
+            elsewhere.extend(HolderIndex::new(self.last().saturating_add(1)));
         }
         elsewhere
     }

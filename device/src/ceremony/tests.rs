@@ -688,7 +688,43 @@ fn a_lost_device_is_replaced_with_the_kit_or_refreshed_with_both() {
     assert_eq!(Renewal::new(&public, Vec::new(), Custody::Device).unwrap_err().code(), "share_missing");
     let (_, _, others) = made(&owner, Custody::Device, &mut rng);
     assert_eq!(Renewal::new(&public, others, Custody::Device).unwrap_err().code(), "share_of_another_epoch");
-    assert_eq!(Renewal::new(&public, Vec::new(), Custody::Hosted).unwrap_err().code(), "custody_unsupported");
+    assert_eq!(Renewal::new(&public, Vec::new(), Custody::Hosted).unwrap_err().code(), "share_missing");
+}
+
+#[test]
+fn a_key_comes_back_from_a_devices_care_and_a_lost_cosigner_is_replaced() {
+    let mut rng = rng(12);
+    let owner = OwnerKey::fresh(&mut rng);
+    let after = [(1, HolderRole::Bunker), (3, HolderRole::Recovery), (4, HolderRole::Cosigner)];
+    for (with, waits) in [
+        (&[HolderRole::Device][..], false),
+        (&[HolderRole::Device, HolderRole::Recovery], false),
+        (&[HolderRole::Recovery], true),
+    ] {
+        let (public, shares, own) = made(&owner, Custody::Device, &mut rng);
+        let own: Vec<_> = own.into_iter().filter(|share| with.contains(&share.role())).collect();
+        let renewal = Renewal::new(&public, own, Custody::Hosted).unwrap();
+        assert_eq!(renewal.needs_export(), waits, "{with:?}");
+        let (mut device, request) = Attendance::renew(&owner, &holders(), renewal, &mut rng).unwrap();
+        let mut server = Server::start_with(&request, shares, &mut rng);
+        let outcome = attended(&mut device, &mut server, &mut rng);
+        assert_eq!((outcome.public.pubkey, roles(&outcome.public)), (public.pubkey, after.to_vec()), "{with:?}");
+        assert_eq!(outcome.shares.iter().map(KeyShare::role).collect::<Vec<_>>(), [HolderRole::Recovery]);
+    }
+
+    let (public, shares, own) = made(&owner, Custody::Hosted, &mut rng);
+    let kit = own.into_iter().find(|share| share.role() == HolderRole::Recovery).unwrap();
+    let renewal = Renewal::with_new_cosigner(&public, kit).unwrap();
+    assert!(!renewal.needs_export());
+    let (mut device, request) = Attendance::renew(&owner, &holders(), renewal, &mut rng).unwrap();
+    let bunker = shares.into_iter().filter(|share| share.role() == HolderRole::Bunker).collect();
+    let mut server = Server::start_with(&request, bunker, &mut rng);
+    let outcome = attended(&mut device, &mut server, &mut rng);
+    assert_eq!((outcome.public.pubkey, roles(&outcome.public)), (public.pubkey, after.to_vec()));
+
+    let (public, _, own) = made(&owner, Custody::Device, &mut rng);
+    let kit = own.into_iter().find(|share| share.role() == HolderRole::Recovery).unwrap();
+    assert_eq!(Renewal::with_new_cosigner(&public, kit).unwrap_err().code(), "no_cosigner");
 }
 
 #[test]
