@@ -11,6 +11,8 @@ pub(crate) mod ceremony_start;
 pub(crate) mod connect;
 pub(crate) mod edit;
 pub(crate) mod export;
+pub(crate) mod export_share;
+pub(crate) mod export_together;
 pub(crate) mod key_create;
 pub(crate) mod key_delete;
 pub(crate) mod key_import;

@@ -2,13 +2,18 @@
 
 use bunker_core::{keys::PublicKey, nip19};
 use clap::Args;
-use passport_device::holders::{HolderList, Holders};
+use passport_device::{
+    ceremony::Custody,
+    holders::{HolderList, Holders},
+    shares::SealedShares,
+};
 
 use crate::{
     failure::Failure,
     output::plain,
     server::{Call, Method, Server},
     session::{KnownKey, Session},
+    shares::Shares,
     wire::{KeyDetail, KeyList, KeyView},
 };
 
@@ -54,6 +59,42 @@ impl KeyName {
     pub(crate) fn with_shared(&self, session: &mut Session) -> Result<Vec<KeyView>, Failure> {
         let KeyList { keys, shared } = lists(session)?;
         self.of(keys.into_iter().chain(shared).collect())
+    }
+
+    /// The key meant among those that people share and this device has a share of. No server is asked, so that none knows
+    /// the key by its label.
+    pub(crate) fn shared_here(&self, shares: &Shares) -> Result<SealedShares, Failure> {
+        let fits = |kept: &SealedShares| match &self.key {
+            Some(name) => {
+                let pubkey = kept.pubkey();
+                *name == nip19::encode_npub(&pubkey) || *name == pubkey.to_string() || *name == kept.group().to_string()
+            }
+            None => Custody::is_shared(kept.public()),
+        };
+        let mut keys: Vec<_> = shares.all()?.into_iter().filter(fits).collect();
+        match (keys.pop(), keys.is_empty()) {
+            (Some(key), true) if Custody::is_shared(key.public()) => Ok(key),
+            (Some(_), true) => Err(Failure::stopped(
+                "key_not_shared",
+                "People don't share this key: it is your own. Take it out with: passport export finish --kit FILE --out FILE",
+            )),
+            (Some(last), false) => {
+                keys.push(last);
+                let line = |kept: &SealedShares| format!("  {}  {}", kept.group(), nip19::encode_npub(&kept.pubkey()));
+                let names: Vec<_> = keys.iter().map(line).collect();
+                Err(Failure::Usage(format!("Several keys fit. Say which with --key:\n{}", names.join("\n"))))
+            }
+            (None, _) => Err(Failure::stopped(
+                "share_not_here",
+                "This device has no share of such a key that people share. The server is not asked, so name the key by its \
+                 npub, public key or group id, and not by its label.",
+            )),
+        }
+    }
+
+    /// Whether none was named.
+    pub(crate) fn is_open(&self) -> bool {
+        self.key.is_none()
     }
 
     fn of(&self, keys: Vec<KeyView>) -> Result<Vec<KeyView>, Failure> {

@@ -112,7 +112,12 @@ impl Shares {
 
     /// Whether a renewal of this device's has not been seen to its end.
     pub(crate) fn is_unsettled(&self, group: &GroupId) -> Result<bool, Failure> {
-        Ok(store::read::<SealedShares>(&self.0, &next(group))?.is_some())
+        Ok(self.unsettled(group)?.is_some())
+    }
+
+    /// What will take the place of a group's share, if the renewal that it is of came to its end.
+    pub(crate) fn unsettled(&self, group: &GroupId) -> Result<Option<SealedShares>, Failure> {
+        store::read(&self.0, &next(group))
     }
 
     /// The share of a group, if this device has one.
@@ -127,14 +132,15 @@ impl Shares {
 
     /// The keys that people share; those of device custody are the account's own.
     pub(crate) fn among_people(&self) -> Result<Vec<SharedKey>, Failure> {
-        let mut keys = Vec::new();
-        for name in self.0.names()?.iter().filter(|name| name.ends_with(".json") && !name.starts_with('.')) {
-            let kept: Option<SealedShares> = store::read(&self.0, name)?;
-            if let Some(kept) = kept.filter(|it| Custody::is_shared(it.public()) && !name.ends_with(NEXT)) {
-                keys.push(self.shown(&kept)?);
-            }
-        }
-        Ok(keys)
+        let shared = self.all()?.into_iter().filter(|it| Custody::is_shared(it.public()));
+        shared.map(|kept| self.shown(&kept)).collect()
+    }
+
+    /// All of this device, but for those that will take the place of others.
+    pub(crate) fn all(&self) -> Result<Vec<SealedShares>, Failure> {
+        let names = self.0.names()?;
+        let is_share = |name: &&String| name.ends_with(".json") && !name.starts_with('.') && !name.ends_with(NEXT);
+        names.iter().filter(is_share).filter_map(|name| store::read(&self.0, name).transpose()).collect()
     }
 
     /// Waits until no other process of this device contributes with a group's share, and keeps it to this one until

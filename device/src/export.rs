@@ -117,7 +117,11 @@ pub fn with_kit(share: KeyShare, kit: OpenedKit) -> Result<Exported, Failure> {
     assembled(&[share, kit.share])
 }
 
-fn assembled(shares: &[KeyShare]) -> Result<Exported, Failure> {
+/// Puts the key together out of as many shares as act together. They have to be of one group and epoch.
+///
+/// # Security
+/// As [`finish`].
+pub(crate) fn assembled(shares: &[KeyShare]) -> Result<Exported, Failure> {
     let failed = |why: &str| Failure::new("export_failed", format!("The key did not come together: {why}."));
     let secret = keygen::assemble_whole_key_on_device(shares).map_err(|error| failed(&error.to_string()))?;
     let public = shares.first().ok_or_else(|| failed("there are no shares"))?.group();

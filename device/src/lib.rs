@@ -15,6 +15,7 @@ pub mod contribution;
 pub mod enrolment;
 pub mod export;
 mod failure;
+pub mod handover;
 pub mod holders;
 pub mod kit;
 pub mod owner;

@@ -88,7 +88,7 @@ impl OwnerKey {
         Ok(checked.event().clone())
     }
 
-    /// Opens what a connection's key encrypted to the owner key (NIP-44).
+    /// Opens what a connection's key, or another owner key, encrypted to this one (NIP-44).
     pub(crate) fn open_from(&self, sender: &PublicKey, payload: &str) -> Result<String, Failure> {
         let opened = self.0.conversation_key(sender).ok().and_then(|key| nip44::decrypt(&key, payload).ok());
         opened.ok_or_else(|| {
@@ -97,6 +97,18 @@ impl OwnerKey {
                 "Nothing was signed: what the server offers is not for your owner key. Sign in again and try once more.",
             )
         })
+    }
+
+    /// Encrypts to another owner key (NIP-44), which sees that it comes from this one.
+    pub(crate) fn seal_to<R: RngCore + CryptoRng>(
+        &self,
+        receiver: &PublicKey,
+        text: &str,
+        rng: &mut R,
+    ) -> Result<String, Failure> {
+        let sealed = self.0.conversation_key(receiver).ok().and_then(|key| nip44::encrypt_random(&key, text, rng).ok());
+        sealed
+            .ok_or_else(|| Failure::new("not_sealed", "Nothing was written: it can't be encrypted for this owner key."))
     }
 
     pub(crate) fn sign_template<R: RngCore + CryptoRng>(

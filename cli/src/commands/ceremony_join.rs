@@ -35,7 +35,8 @@ use crate::{
 /// Your share is kept in this device's files. With it you contribute to what the owner's apps ask for, as far as the
 /// owner's rules and words let: `passport watch`. The owner alone connects apps, sets rules, approves, denies, and says who
 /// shares the key. One share more than sign is the whole key: if not all of you have to sign, enough of you can put it
-/// together without the server. Nobody can make your share again, except by dealing new ones to everybody.
+/// together without the server (`passport export share`). Nobody can make your share again, except by dealing new ones to
+/// everybody.
 #[derive(Debug, Args)]
 pub(crate) struct Join {
     /// The ceremony's id. Not needed while you are invited to only one

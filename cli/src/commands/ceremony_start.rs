@@ -37,9 +37,9 @@ const PEOPLE_MAX: usize = MAX_HOLDERS - 1;
 /// after a day when somebody is missing.
 ///
 /// One share more than sign is the whole key. So if not all of you have to sign, enough of you can put it together without
-/// the server. If all of you have to, the server's share is needed for ever. There is no recovery kit: nobody can make
-/// your share again, except by dealing new ones to everybody with `passport key people`, and that takes as many shares as
-/// sign.
+/// the server, with `passport export share` and `passport export together`. If all of you have to, the server's share is
+/// needed for ever. There is no recovery kit: nobody can make your share again, except by dealing new ones to everybody
+/// with `passport key people`, and that takes as many shares as sign.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Everybody sees their own owner key with: passport ceremony list

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use bunker_core::{event::Event, statement::Verb};
-use clap::{ArgGroup, Args, Subcommand};
+use clap::{Args, Subcommand};
 use frost_wasm_core::{
     group::{GroupPublic, HolderRole},
     login::LoginKeys,
@@ -18,6 +18,7 @@ use passport_device::{
 use serde::Serialize;
 use zeroize::Zeroizing;
 
+use super::{export_share::Share, export_together::Together};
 use crate::{
     calendar::Moment,
     failure::Failure,
@@ -42,12 +43,18 @@ use crate::{
 /// A key in device custody comes together out of this device's share and the recovery kit, at once and without any
 /// server: `passport export finish --kit FILE`. When the device's share is lost, the one that the server releases after
 /// the delay takes its place.
+///
+/// A key that people share comes together out of their shares, without the delay and without any server, where there are
+/// more of you than have to sign: the others seal theirs to one of you with `passport export share`, who puts them together
+/// with `passport export together`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Export {
     Begin(Begin),
     Status(Status),
     Cancel(Cancel),
     Finish(Finish),
+    Share(Share),
+    Together(Together),
 }
 
 /// Ask for it; the delay begins.
@@ -73,25 +80,34 @@ pub(crate) struct Cancel {
 
 /// Put the key together, once the delay is over.
 ///
-/// Whoever reads the nsec is you from then on, everywhere and for ever.
+/// Whoever reads the nsec is you from then on, everywhere and for ever. Not for a key that people share: see `passport
+/// export together`.
 #[derive(Debug, Args)]
-#[command(group = ArgGroup::new("where").args(["out", "reveal"]).required(true), after_help = "\
+#[command(after_help = "\
 Examples:
   passport export finish --out nsec.txt
   passport export finish --out nsec.txt --kit npub1sn0wdenkuka.kit.json    in device custody")]
 pub(crate) struct Finish {
-    /// Write the nsec into a new file that only you can read
-    #[arg(long, value_name = "FILE")]
-    out: Option<PathBuf>,
-    /// Print the nsec
-    #[arg(long)]
-    reveal: bool,
+    #[command(flatten)]
+    destination: Destination,
     /// For a key in device custody: its recovery kit, which says which key is meant. With this device's share nothing
     /// else is needed; without it, begin the export first and wait for the delay
     #[arg(long, value_name = "FILE", conflicts_with = "key")]
     kit: Option<PathBuf>,
     #[command(flatten)]
     key: KeyName,
+}
+
+/// Where the whole key goes.
+#[derive(Debug, Args)]
+#[group(id = "where", required = true, multiple = false)]
+pub(super) struct Destination {
+    /// Write the nsec into a new file that only you can read
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    /// Print the nsec
+    #[arg(long)]
+    reveal: bool,
 }
 
 #[derive(Serialize)]
@@ -111,7 +127,29 @@ impl Export {
             Self::Status(it) => it.run(output),
             Self::Cancel(it) => it.run(output),
             Self::Finish(it) => it.run(output),
+            Self::Share(it) => it.run(output),
+            Self::Together(it) => it.run(output),
         }
+    }
+}
+
+impl Destination {
+    /// Writes it there, and tells what to keep in mind.
+    pub(super) fn take(&self, exported: &Exported, note: &str, output: &Output) -> Result<(), Failure> {
+        let nsec = exported.nsec.expose_secret();
+        if let Some(file) = &self.out {
+            let line = Zeroizing::new(format!("{nsec}\n"));
+            home::create_private(file, line.as_bytes()).map_err(|error| {
+                Failure::stopped("key_not_written", format!("Could not write {}: {error}.", file.display()))
+            })?;
+        }
+        let shown = self.reveal.then_some(nsec);
+        let result = Finished { npub: &exported.npub, nsec: shown, file: self.out.as_ref() };
+        output.note(note);
+        output.result(&result, || match &self.out {
+            Some(file) => format!("{}\nThe nsec is in {}.", result.npub, file.display()),
+            None => nsec.to_owned(),
+        })
     }
 }
 
@@ -120,8 +158,12 @@ impl Begin {
         let mut session = Session::resume()?;
         let key = self.key.one(&mut session)?;
         let is_here = Shares::of(session.home()).sealed(&key.group)?.is_some();
-        if is_here && is_on_device(&identity::detail(&mut session, &key)?.public) {
-            return Err(kit_needed());
+        if is_here {
+            let public = identity::detail(&mut session, &key)?.public;
+            // People who share a key have no kit, and need the delay for new shares.
+            if is_on_device(&public) && !Custody::is_shared(&public) {
+                return Err(kit_needed());
+            }
         }
         let unlocked = session.unlock()?;
         let path = path(&key);
@@ -169,23 +211,12 @@ impl Finish {
             Some(kit) => with_kit(kit)?,
             None => self.released()?,
         };
-        let nsec = exported.nsec.expose_secret();
-        if let Some(file) = &self.out {
-            let line = Zeroizing::new(format!("{nsec}\n"));
-            home::create_private(file, line.as_bytes()).map_err(|error| {
-                Failure::stopped("key_not_written", format!("Could not write {}: {error}.", file.display()))
-            })?;
-        }
-        let shown = self.reveal.then_some(nsec);
-        let result = Finished { npub: &exported.npub, nsec: shown, file: self.out.as_ref() };
-        output.note(
+        self.destination.take(
+            &exported,
             "The key is whole again on this device: whoever reads the nsec is you from then on. Its shares still sign; \
              to end that, use: passport key delete",
-        );
-        output.result(&result, || match &self.out {
-            Some(file) => format!("{}\nThe nsec is in {}.", result.npub, file.display()),
-            None => nsec.to_owned(),
-        })
+            output,
+        )
     }
 
     /// Out of the shares that the server's holders release.
@@ -271,8 +302,9 @@ fn is_on_device(public: &GroupPublic) -> bool {
 fn shared() -> Failure {
     Failure::stopped(
         "key_is_shared",
-        "People share this key, so nobody takes it out alone, and this client does not put their shares together. An \
-         export of it is for new shares only: passport key people",
+        "People share this key, so nobody takes it out alone. Where there are more of you than have to sign, the others seal \
+         their shares to you with `passport export share`, and you put them together, without the server, with: passport \
+         export together FILE… --out FILE",
     )
 }
 
