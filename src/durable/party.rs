@@ -204,12 +204,11 @@ impl PartySlot {
 
     /// Every holder has accepted: this one goes on with its new share, or has none any more.
     async fn change_over(&self, place: Place<'_>, slot: &Slot, holder: &Holder, party: &Party) -> Result<(), Problem> {
+        let word = party.word.clone().ok_or_else(|| damaged("new shares without the owner's word"))?;
         let Decided { mutations, effect } = {
             let (state, transcript) = (holder.state(), party.transcript.borrow());
-            let identity = state.identity();
-            let word = party.word.clone().ok_or_else(|| damaged("new shares without the owner's word"))?;
-            let word = Reshare::restore(word, &identity.owner, state.group()).map_err(damaged)?;
-            state.enter_epoch(&word, &transcript, platform::now_ms())?
+            let said = Reshare::restore(word.clone(), &state.identity().owner, state.group()).map_err(damaged)?;
+            state.enter_epoch(&said, &transcript, platform::now_ms())?
         };
         match effect {
             Entered::Seated => {
@@ -222,7 +221,6 @@ impl PartySlot {
                 self.wipe(place.object)
             }
             Entered::Retired => {
-                let word = party.word.clone().ok_or_else(|| damaged("new shares without the owner's word"))?;
                 self.wipe(place.object)?;
                 slot.wipe(place.object, holder, &[Mutation::Deleted(Box::new(word.clone()))], &word).await
             }

@@ -103,8 +103,7 @@ pub async fn cancel(
     owned(&store, &caller, &group).await?;
     let is_cancel = |verb: &Verb| matches!(verb, Verb::CancelExport);
     let statement = statement::read_for(body.statement, &caller.owner, &group, is_cancel)?;
-    let delivery = StatementDelivery { statement: statement.event().clone(), transport: None };
-    BunkerClient::for_group(&env, &group)?.deliver(&delivery).await?;
+    statement::deliver(&env, &statement).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -165,9 +164,8 @@ pub async fn delete_key(
     owned(&store, &caller, &group).await?;
     let is_delete = |verb: &Verb| matches!(verb, Verb::DeleteGroup);
     let statement = statement::read_for(body.statement, &caller.owner, &group, is_delete)?;
-    let delivery = StatementDelivery { statement: statement.event().clone(), transport: None };
     // The holders first: while the row stands, the same statement can be sent again.
-    BunkerClient::for_group(&env, &group)?.deliver(&delivery).await?;
+    statement::deliver(&env, &statement).await?;
     store.remove_key(&caller.account, &group).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -8,11 +8,10 @@ use http::StatusCode;
 
 use super::body::JsonBody;
 use super::connections::owned;
-use super::dto::{OwnerStatement, StatementDelivery};
+use super::dto::OwnerStatement;
 use super::path::GroupPath;
 use super::statement;
 use crate::auth::Caller;
-use crate::durable::rpc::BunkerClient;
 use crate::problem::{Problem, ProblemBody};
 use crate::router::{Bindings, Database};
 
@@ -45,7 +44,6 @@ pub async fn reshare(
     owned(&store, &caller, &group).await?;
     let is_reshare = |verb: &Verb| matches!(verb, Verb::Reshare { .. });
     let statement = statement::read_for(body.statement, &caller.owner, &group, is_reshare)?;
-    let delivery = StatementDelivery { statement: statement.event().clone(), transport: None };
-    BunkerClient::for_group(&env, &group)?.deliver(&delivery).await?;
+    statement::deliver(&env, &statement).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -8,6 +8,8 @@ use bunker_core::keys::PublicKey;
 use bunker_core::statement::{Statement, StatementError, Verb};
 use frost_wasm_core::group::GroupId;
 
+use super::dto::StatementDelivery;
+use crate::durable::rpc::BunkerClient;
 use crate::problem::Problem;
 
 /// Verifies a statement and that this account's owner key signed it.
@@ -35,6 +37,15 @@ pub fn read_for(
 ) -> Result<Statement, Problem> {
     let statement = read(event, owner)?;
     if statement.group() == group && takes(statement.verb()) { Ok(statement) } else { Err(misplaced()) }
+}
+
+/// Has the holders apply a statement that is about no connection.
+///
+/// # Errors
+/// Why not.
+pub async fn deliver(env: &worker::Env, statement: &Statement) -> Result<(), Problem> {
+    let delivery = StatementDelivery { statement: statement.event().clone(), transport: None };
+    BunkerClient::for_group(env, statement.group())?.deliver(&delivery).await.map(|_| ())
 }
 
 /// The statement is good, but not for this address.
