@@ -57,8 +57,8 @@ export function secretsOf({ site, person }) {
     const pair = pairs.find((it) => getPublicKey(wholeKey(it)) === hexOf(npub));
     expect(pair, "the shares give the key").toBeDefined();
     secrets.push(Watched.key(`the key of ${npub}`, wholeKey(pair)));
-    const device = JSON.parse(kit).public.holders.find(({ role }) => role === "device");
-    if (device) secrets.push(Watched.key("this device's share", shareAt(device.index, pair)));
+    const devices = JSON.parse(kit).public.holders.filter(({ role }) => role === "device");
+    secrets.push(...devices.map(({ index }) => Watched.key("a device's share", shareAt(index, pair))));
   }
   return secrets;
 }

@@ -159,7 +159,11 @@ fn waiting(holder: &Holder, id: &EventId) -> Result<requests::Request, Problem> 
 fn share_of(state: &HolderState, by: &PublicKey, index: Option<HolderIndex>) -> Result<HolderIndex, Problem> {
     let mut shares = state.devices_of(by);
     let share = shares.find(|share| index.is_none_or(|index| index == *share));
-    share.ok_or_else(|| Problem::forbidden("not_your_share", "You hold no such share of this key."))
+    share.ok_or_else(|| {
+        let detail = "No such share of this key is yours. It may have ended when the shares were renewed: answer with one of \
+                      the new ones, or take part in the next renewal.";
+        Problem::forbidden("not_your_share", detail)
+    })
 }
 
 fn gone() -> Problem {
