@@ -286,7 +286,7 @@ test("in all of this no key and no share was in the clear on the line or in a br
   const troubles = wiretap.troubles([/^404 POST \/keys\/[0-9a-f]{32}\/requests\/[0-9a-f]{64}\/(offer|contribution) /]);
   await site.server.stop();
   const secrets = secretsOf(world);
-  expect(secrets.map(({ name }) => name)).toContain("this device's share");
+  expect(secrets.map(({ name }) => name)).toContain("a device's share");
   expect(await wiretap.leaks(secrets)).toEqual([]);
   expect(await world.elsewhere.leaks(secrets)).toEqual([]);
   expect(wiretap.foreignTo(site.url)).toEqual([]);
