@@ -185,6 +185,7 @@ fn a_refresh_replaces_all_shares_of_the_same_key() {
         assert_eq!(holder.state.identity().public.epoch, 1);
         assert_eq!(holder.state.reshare(), None);
         assert_eq!(holder.state.shares_since_s(), asked_at_s);
+        assert!(holder.state.induction().is_none(), "the cosigner is who it was");
         let entered = Happening::EpochEntered { epoch: 1, ceremony };
         assert!(holder.audit().iter().any(|record| record.entry.happening == entered));
     }

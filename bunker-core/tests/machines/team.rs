@@ -46,6 +46,16 @@ impl Team {
         params: &dyn Fn(&mut World) -> serde_json::Value,
     ) -> Self {
         let app = world.connected(EVERYTHING);
+        Self::asking(world, app, people, method, params)
+    }
+
+    fn asking(
+        mut world: World,
+        app: App,
+        people: Vec<Person>,
+        method: &str,
+        params: &dyn Fn(&mut World) -> serde_json::Value,
+    ) -> Self {
         let params = params(&mut world);
         let request = world.request(&app, method, params);
         world.submit(&request).held();
@@ -70,9 +80,8 @@ impl Team {
 
     /// What a person's device says to what it is asked for, judged over what the bunker shows.
     fn says(&mut self, person: usize) -> Option<(ContributionReply, u32)> {
-        let Asked::Contribute { round, commitments } = self.asked(person) else { return None };
         let Self { world, app, request, people, .. } = self;
-        let Person { share, nonces, .. } = &mut people[person];
+        let share = &people[person].share;
         let state = &world.bunker.state;
         let evidence = Evidence {
             created: state.identity().statement.clone(),
@@ -82,10 +91,18 @@ impl Team {
         let owner = world.owner.public_key();
         let device = DeviceHolder { public: share.group(), holder: share.index(), owner: &owner, memory: None };
         let operation = device.judge(&evidence, request, &app.conversation(), world.now_ms).unwrap().operation;
+        self.contributes_to(&operation, person)
+    }
+
+    /// The same for what it has judged already.
+    fn contributes_to(&mut self, operation: &Operation, person: usize) -> Option<(ContributionReply, u32)> {
+        let Asked::Contribute { round, commitments } = self.asked(person) else { return None };
+        let Self { world, app, request, people, .. } = self;
+        let Person { share, nonces, .. } = &mut people[person];
         let epoch = share.group().epoch;
         let call = ContributionRequest::encode(request, &app.conversation(), epoch, &commitments);
         let call = ContributionRequest::decode(&call).unwrap();
-        let reply = contribute_among(&operation, &call, share, nonces, &mut world.rng).unwrap()?;
+        let reply = contribute_among(operation, &call, share, nonces, &mut world.rng).unwrap()?;
         Some((through_the_wire(&reply), round))
     }
 

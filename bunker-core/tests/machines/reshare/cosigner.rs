@@ -1,10 +1,11 @@
 //! A cosigner that is new in a key in use: where a key comes back from a device's care, and where the old one is lost.
 
 use bunker_core::{
+    members::Members,
     session::{Entered, HolderState, Induction, InductionRefused, ReshareRefused, Step},
-    statement::Statement,
+    statement::{Statement, Verb},
 };
-use frost_wasm_core::{ceremony::Transcript, group::HolderRole, share::KeyShare};
+use frost_wasm_core::{ceremony::Transcript, frost::keygen, group::HolderRole, share::KeyShare};
 
 use super::{BUNKER, Cast, KIT, NEW_KIT, Place, asked, copy, wait_out_an_export, word};
 use crate::{
@@ -108,9 +109,15 @@ fn a_cosigner_becomes_one_by_the_owners_words_alone() {
     assert!(renewed.inducted(&renewed.transcript).is_ok());
     let [unfinished, another] = [(); 2].map(|()| Renewed::from_device());
     let Renewed { world, cast, .. } = &renewed;
-    // Not finished; another ceremony; another owner's words; under another number.
-    let begun = Transcript::new(cast.valid());
-    assert_eq!(renewed.inducted(&begun), Err(InductionRefused::NotRenewed));
+    // Not finished, to the last word; another ceremony; another owner's words; under another number.
+    let mut almost = Transcript::new(cast.valid());
+    let said: Vec<_> = renewed.transcript.packages().collect();
+    for package in &said[..said.len() - 1] {
+        assert_eq!(renewed.inducted(&almost), Err(InductionRefused::NotRenewed));
+        assert!(almost.take(package).unwrap());
+    }
+    assert!(almost.group().is_some());
+    assert_eq!(renewed.inducted(&almost), Err(InductionRefused::NotRenewed));
     assert!(renewed.inducted(&unfinished.transcript).is_err());
     let with = |created: &Statement, induction: &Induction, holder| {
         HolderState::inducted(created, induction, &renewed.transcript, index(holder), world.now_ms).map(|_| ())
@@ -118,6 +125,15 @@ fn a_cosigner_becomes_one_by_the_owners_words_alone() {
     assert_eq!(with(&another.created, &another.induction, 4), Err(InductionRefused::OtherPerson));
     assert!(matches!(with(&renewed.created, &another.induction, 4), Err(InductionRefused::NotTheOwners(_))));
     assert_eq!(with(&renewed.created, &renewed.induction, 1), Err(InductionRefused::NotRenewed));
+    // The owner's word about another key under the same id.
+    let mut rng = world.rng.clone();
+    let holders = [1, 2, 3].map(index).into_iter().zip([HolderRole::Bunker, HolderRole::Device, HolderRole::Recovery]);
+    let secret = keygen::fresh_secret(&mut rng);
+    let (public, _) = keygen::split(secret, world.public.group, &holders.collect::<Vec<_>>(), 2, &mut rng).unwrap();
+    let verb = Verb::CreateGroup { public, members: Members::default() };
+    let template = Statement::template(world.public.group, 1, &verb, world.now_s());
+    let other = Statement::verify(template.sign_with(&world.owner, &mut rng).unwrap()).unwrap();
+    assert_eq!(with(&other, &renewed.induction, 4), Err(InductionRefused::NotRenewed));
     // A grant that the owner did not sign.
     let mut widened = renewed.induction.clone();
     widened.connections[0].0.grant = another.induction.connections[0].0.grant.clone();
