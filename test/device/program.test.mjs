@@ -488,7 +488,7 @@ describe("new shares of a key in use", () => {
     const holders = it.public.holders.map((holder) => ({ ...holder, role: holder.role === "cosigner" ? "device" : holder.role }));
     const inDevice = { ...it, public: { ...it.public, holders } };
     expect(code(() => begin(inDevice, { custody: "device" }))).toBe("share_missing");
-    expect(code(() => begin(inDevice, { custody: "hosted" }))).toBe("custody_unsupported");
+    expect(code(() => begin(inDevice, { custody: "hosted" }))).toBe("share_missing");
     const given = (of, passphrase) => code(() => begin(of, { custody: "device", kit: file }, kitKey(file, passphrase)));
     expect(given(inDevice, "not the passphrase")).toBe("wrong_passphrase");
     expect(given({ ...inDevice, public: { ...inDevice.public, epoch: 1 } })).toBe("kit_of_another_epoch");

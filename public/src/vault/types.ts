@@ -211,7 +211,7 @@ export interface Vault {
    * Begins new shares of a key in use, with what the person has of it: in device custody this device's `shares`, or the
    * kit, or both. `needs_export`: the holders take part only when an export's delay is over. `waits_for`: so many other
    * devices have to join first. Fails as {@link checkKit} does, or with `share_of_another_epoch`, `share_missing` or
-   * `custody_unsupported`. Needs to be unlocked.
+   * `key_is_shared`. Needs to be unlocked.
    */
   beginRenewal(
     args: {
