@@ -264,7 +264,8 @@ describe("two browsers of one person", () => {
     const { epoch, holders } = JSON.parse(mine.kit).public;
     expect([epoch, holders.filter(({ role }) => role === "device").map(({ index }) => index)]).toEqual([4, [2, 4]]);
     await page.getByText("This browser has a share of Mine").waitFor(LONG);
-    await person.heading("Another device of yours").waitFor();
+    // Which of the two is this one, it knows a moment later.
+    await expect.poll(() => page.getByRole("heading", { name: "Another device of yours" }).count(), LONG).toBe(1);
     await expectGoodFor(page, "renewal-joined");
   });
 
