@@ -1,5 +1,5 @@
-//! This device's part in a request of a key in device custody, its person's own or a shared one: it judges what the server offers, remembers what it saw
-//! (`devices/<group>.json`), and contributes with its share.
+//! This device's part in a request of a key in device custody, its person's own or a shared one: it judges what the server
+//! offers, remembers what it saw (`devices/<group>.json`), and contributes with its share.
 
 use std::fs::File;
 

@@ -134,6 +134,18 @@ pub(crate) fn secret_key() -> Result<Secret32, Failure> {
     }
 }
 
+/// Asks whether to go on.
+///
+/// # Errors
+/// `code` with the words for it, when the person does not say yes.
+pub(crate) fn agree(question: &str, code: &'static str, otherwise: &str) -> Result<(), Failure> {
+    output::question(&format!("{question} [y]es, [n]o: "));
+    match choice("yn")? {
+        Some('y') => Ok(()),
+        _ => Err(Failure::stopped(code, otherwise)),
+    }
+}
+
 /// What a person chooses out of a few letters; `None` when standard input has ended.
 pub(crate) fn choice(letters: &str) -> Result<Option<char>, Failure> {
     let mut line = String::new();

@@ -363,8 +363,8 @@ impl PartySlot {
             memory: RefCell::default(),
         };
         let party = self.0.borrow_mut().insert(Rc::new(party)).clone();
-        if terms.present().is_none() || party.word.is_none() {
-            // A holder's own alarm comes by anyway.
+        // Who deals under the owner's word is a holder already, and its own alarm comes by anyway.
+        if party.word.is_none() {
             let alarm = object.storage().set_alarm(std::time::Duration::from_millis(KEPT_MS)).await;
             alarm.map_err(|error| Problem::internal(error.to_string()))?;
         }

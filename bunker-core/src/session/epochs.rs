@@ -23,7 +23,7 @@ use crate::{
     audit::{Entry, Happening},
     keys::PublicKey,
     members::{Members, MembersError},
-    reshare::{Epoch, Reshare},
+    reshare::{Epoch, EpochRecord, Reshare},
 };
 
 /// How many holders of a group act together that one person owns alone.
@@ -120,16 +120,23 @@ impl HolderState {
         if role(epoch.public()) != role(&self.identity.public) {
             return Ok(Step { mutations: Vec::new(), effect: Entered::Retired });
         }
-        let happening = Happening::EpochEntered { epoch: epoch.public().epoch, ceremony: terms.ceremony };
-        let entry = Entry { happening, connection: None, request: None, method: None, kind: None, peer: None };
+        let record = self.epoch_entered(&epoch, now_ms);
         // Shares of the epoch that an export asked for are gone.
         let mut mutations = vec![Mutation::Epoch(Box::new(epoch)), Mutation::Export(None)];
         // A newer word stands, so that the ceremony that it is about is refused for its epoch and not waited for.
         if self.reshare.as_ref() == Some(reshare) {
             mutations.push(Mutation::Reshare(None));
         }
-        mutations.push(self.audit_entry(now_ms, entry));
+        mutations.push(record);
         Ok(Step { mutations, effect: Entered::Seated })
+    }
+
+    /// The record of a new epoch.
+    pub(super) fn epoch_entered(&self, epoch: &Epoch, now_ms: u64) -> Mutation {
+        let EpochRecord { terms, public, .. } = epoch.record();
+        let happening = Happening::EpochEntered { epoch: public.epoch, ceremony: terms.ceremony };
+        let entry = Entry { happening, connection: None, request: None, method: None, kind: None, peer: None };
+        self.audit_entry(now_ms, entry)
     }
 
     fn goes_on(&self, terms: &ValidTerms) -> Result<(), ReshareRefused> {

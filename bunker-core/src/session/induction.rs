@@ -15,7 +15,6 @@ use super::{
     state::{HolderState, Identity, LastStatement},
 };
 use crate::{
-    audit::{Entry, Happening},
     event::Event,
     grant::{Connection, ConnectionRecord, Usage},
     members::Members,
@@ -87,7 +86,10 @@ impl HolderState {
         let epoch = Epoch::of(&word, transcript).ok_or(InductionRefused::NotRenewed)?;
         let public = epoch.public();
         let is_here = public.holder(holder).is_some_and(|it| it.role == HolderRole::Cosigner);
-        let is_it = matches!(created.verb(), Verb::CreateGroup { public: it, .. } if (it.group, it.pubkey) == (public.group, public.pubkey));
+        let is_it = match created.verb() {
+            Verb::CreateGroup { public: it, .. } => (it.group, it.pubkey) == (public.group, public.pubkey),
+            _ => false,
+        };
         if !is_here || !is_it {
             return Err(InductionRefused::NotRenewed);
         }
@@ -98,16 +100,14 @@ impl HolderState {
             public: public.clone(),
             holder,
         });
-        let happening = Happening::EpochEntered { epoch: public.epoch, ceremony: terms.ceremony };
-        let entry = Entry { happening, connection: None, request: None, method: None, kind: None, peer: None };
-        let mut mutations =
-            vec![Mutation::LastStatement(induction.last_statement), Mutation::Epoch(Box::new(epoch.clone()))];
-        for (record, usage) in &induction.connections {
-            let connection = Connection::restore(record.clone(), owner, group)?;
+        let record = state.epoch_entered(&epoch, now_ms);
+        let mut mutations = vec![Mutation::LastStatement(induction.last_statement), Mutation::Epoch(Box::new(epoch))];
+        for (kept, usage) in &induction.connections {
+            let connection = Connection::restore(kept.clone(), owner, group)?;
             mutations.push(Mutation::Usage(connection.grant().connection, usage.clone()));
             mutations.push(Mutation::Connection(Box::new(connection)));
         }
-        mutations.push(state.audit_entry(now_ms, entry));
+        mutations.push(record);
         mutations.iter().for_each(|mutation| state.apply(mutation));
         Ok((state, mutations))
     }

@@ -20,7 +20,7 @@ use crate::{
     },
     failure::Failure,
     identity,
-    output::{self, Output, plain},
+    output::{Output, plain},
     platform, prompt,
     session::{self, KnownKey, Session},
     shares::{SharedKey, Shares},
@@ -245,11 +245,7 @@ pub(super) fn has_joined(view: &CeremonyView, own: &PublicKey) -> bool {
 }
 
 pub(super) fn agree() -> Result<(), Failure> {
-    output::question("Join? [y]es, [n]o: ");
-    match prompt::choice("yn")? {
-        Some('y') => Ok(()),
-        _ => Err(Failure::stopped("not_joined", "You did not join. Nothing was sent.")),
-    }
+    prompt::agree("Join?", "not_joined", "You did not join. Nothing was sent.")
 }
 
 #[cfg(test)]

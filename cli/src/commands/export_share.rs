@@ -16,7 +16,7 @@ use crate::{
     failure::Failure,
     home,
     identity::KeyName,
-    output::{self, Output},
+    output::Output,
     platform, prompt,
     session::{self, Session},
     shares::Shares,
@@ -136,11 +136,7 @@ fn describe(kept: &SealedShares, to: &PublicKey) -> String {
 }
 
 fn agree() -> Result<(), Failure> {
-    output::question("Hand it over? [y]es, [n]o: ");
-    match prompt::choice("yn")? {
-        Some('y') => Ok(()),
-        _ => Err(Failure::stopped("not_handed_over", "Nothing was written. Your share is where it was.")),
-    }
+    prompt::agree("Hand it over?", "not_handed_over", "Nothing was written. Your share is where it was.")
 }
 
 #[cfg(test)]

@@ -28,7 +28,7 @@ use crate::{
     },
     failure::Failure,
     identity::{self, KeyName},
-    output::{self, Output},
+    output::Output,
     platform, prompt,
     saying::say,
     server::Method,
@@ -425,11 +425,7 @@ fn capital(text: &str) -> String {
 }
 
 fn agree() -> Result<(), Failure> {
-    output::question("Begin? [y]es, [n]o: ");
-    match prompt::choice("yn")? {
-        Some('y') => Ok(()),
-        _ => Err(Failure::stopped("not_begun", "Nothing was begun. The shares are what they were.")),
-    }
+    prompt::agree("Begin?", "not_begun", "Nothing was begun. The shares are what they were.")
 }
 
 #[cfg(test)]
