@@ -161,6 +161,11 @@ impl Config {
         self.secrets.jwt_signing_key_previous()
     }
 
+    /// The token with which the first operators are set up, while it is set.
+    pub fn operator_setup_token(&self) -> Option<&Secret32> {
+        self.secrets.operator_setup_token()
+    }
+
     /// The X25519 secret under which a server-side holder receives its packages; `None` for
     /// holders that are not on a server.
     pub fn receiving_secret(&self, role: HolderRole) -> Option<&Secret32> {

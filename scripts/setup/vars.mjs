@@ -16,6 +16,7 @@ export const SECRET_NAMES = [
   "COSIGNER_RECEIVING_KEY",
   "HSM_SIMULATOR_BUNKER_KEK",
   "HSM_SIMULATOR_COSIGNER_KEK",
+  "OPERATOR_SETUP_TOKEN",
 ];
 
 /** Readable and writable by the owner alone. */

@@ -1,4 +1,4 @@
-//! The secrets: seven that every deployment has and one that it may have, 32 random bytes each, all
+//! The secrets: seven that every deployment has and two that it may have, 32 random bytes each, all
 //! different, none of them an example.
 
 use std::fmt;
@@ -89,12 +89,16 @@ impl fmt::Display for SecretFault {
 /// `JWT_SIGNING_KEY` is replaced, and remove it once the last of its tokens has expired.
 pub const JWT_SIGNING_KEY_PREVIOUS: &str = "JWT_SIGNING_KEY_PREVIOUS";
 
+/// Name of the optional secret with which the first operators are set up. Remove it when they are: it works once.
+pub const OPERATOR_SETUP_TOKEN: &str = "OPERATOR_SETUP_TOKEN";
+
 /// The parsed secrets.
 #[derive(Debug)]
 pub struct Secrets {
     /// In the order of [`SecretName::ALL`].
     all: [Secret32; SecretName::ALL.len()],
     jwt_signing_key_previous: Option<Secret32>,
+    operator_setup_token: Option<Secret32>,
 }
 
 impl Secrets {
@@ -110,11 +114,14 @@ impl Secrets {
             let value = parse_unlike(&parsed, name, &value)?;
             parsed.push(value);
         }
-        let previous = lookup(JWT_SIGNING_KEY_PREVIOUS).map(Zeroizing::new);
-        let jwt_signing_key_previous =
-            previous.map(|value| parse_unlike(&parsed, JWT_SIGNING_KEY_PREVIOUS, &value)).transpose()?;
+        let optional = |name: &'static str| {
+            let value = lookup(name).map(Zeroizing::new);
+            value.map(|value| parse_unlike(&parsed, name, &value)).transpose()
+        };
+        let jwt_signing_key_previous = optional(JWT_SIGNING_KEY_PREVIOUS)?;
+        let operator_setup_token = optional(OPERATOR_SETUP_TOKEN)?;
         let all = parsed.try_into().map_err(|_| ConfigError::Missing { name: "ROUTING_KEY", hint: HOW_TO_MAKE })?;
-        Ok(Self { all, jwt_signing_key_previous })
+        Ok(Self { all, jwt_signing_key_previous, operator_setup_token })
     }
 
     /// The secret of that name.
@@ -125,6 +132,11 @@ impl Secrets {
     /// The signing key of access tokens before the present one, while it is still set.
     pub fn jwt_signing_key_previous(&self) -> Option<&Secret32> {
         self.jwt_signing_key_previous.as_ref()
+    }
+
+    /// The token with which the first operators are set up, while it is set.
+    pub fn operator_setup_token(&self) -> Option<&Secret32> {
+        self.operator_setup_token.as_ref()
     }
 }
 
