@@ -11,6 +11,7 @@ pub mod cosigner;
 pub mod faults;
 pub mod guard;
 mod holder;
+pub mod meter;
 mod party;
 mod problems;
 mod rows;

@@ -4,14 +4,16 @@ use axum::response::{IntoResponse, Response};
 use worker::{Context, Env, HttpRequest, event};
 
 use crate::config::{Config, ConfigError};
-use crate::{http::public, router, telemetry};
+use crate::{http::public, metrics, router, telemetry};
 
 #[event(fetch)]
-async fn fetch(request: HttpRequest, env: Env, _: Context) -> worker::Result<Response> {
-    Ok(match Config::from_env(&env) {
-        Ok(config) => router::answer(config, env, request).await,
+async fn fetch(request: HttpRequest, env: Env, context: Context) -> worker::Result<Response> {
+    let response = match Config::from_env(&env) {
+        Ok(config) => router::answer(config, env.clone(), request).await,
         Err(error) => misconfigured(request, &error).await,
-    })
+    };
+    metrics::flush(&context, &env);
+    Ok(response)
 }
 
 /// A deployment that is configured wrongly serves nothing but its health and the reason.

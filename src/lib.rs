@@ -8,6 +8,7 @@ pub mod config;
 pub mod durable;
 pub mod hsm;
 pub mod http;
+pub mod metrics;
 pub mod openapi;
 pub mod platform;
 pub mod problem;

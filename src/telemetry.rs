@@ -13,6 +13,8 @@ use serde::Serialize;
 
 use crate::config::Environment;
 use crate::http::headers;
+use crate::metrics::labels::{FailureCode, StatusClass};
+use crate::metrics::{self, Counter, Route};
 use crate::platform::{now_ms, random_bytes};
 use crate::problem::Problem;
 
@@ -53,6 +55,7 @@ pub async fn observe<F: Future<Output = Response>>(
     if let Ok(value) = HeaderValue::from_str(&request_id) {
         response.headers_mut().insert(REQUEST_ID, value);
     }
+    count(route.as_ref(), response.status().as_u16(), problem.as_ref());
     let line = RequestLine {
         level: level(response.status().as_u16()),
         event: "request",
@@ -68,6 +71,14 @@ pub async fn observe<F: Future<Output = Response>>(
     response
 }
 
+/// Counts an answer, and a failure of ours with it. What an object failed at comes without a cause, and was counted there.
+fn count(route: Option<&MatchedPath>, status: u16, problem: Option<&Problem>) {
+    metrics::count(Counter::HttpRequests { route: Route::of(route), status_class: StatusClass::of(status) });
+    if let Some(problem) = problem.filter(|problem| problem.cause().is_some()) {
+        metrics::count(Counter::Failures { code: FailureCode::of_code(problem.code()) });
+    }
+}
+
 #[derive(Serialize)]
 struct FailureLine<'a> {
     level: &'static str,
@@ -78,6 +89,7 @@ struct FailureLine<'a> {
 
 /// Logs a failure of ours inside an object, where no request of the outside is at hand.
 pub fn failure(code: &str, cause: &str) {
+    metrics::count(Counter::Failures { code: FailureCode::of_code(code) });
     log(&FailureLine { level: "error", event: "failure", code, cause });
 }
 
