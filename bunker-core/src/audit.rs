@@ -4,6 +4,9 @@
 //! the chain at its place. A cut at the end is found by comparing with a head that was kept elsewhere. A record
 //! is written before what it describes is released; records hold no plaintext and no secret.
 //!
+//! What a record says is a [`ChainEntry`]: an [`Entry`] in a group's chain, something else in the deployment's. Each
+//! kind of chain has its own domain, so a record of one follows in no other.
+//!
 //! Out of scope: who wrote the chain. A holder that lies from the start writes a chain that verifies.
 
 use frost_wasm_core::ceremony::CeremonyId;
@@ -12,7 +15,15 @@ use sha2::{Digest, Sha256};
 
 use crate::{grant::ConnectionId, keys::EventId, keys::PublicKey};
 
-const DOMAIN: &[u8] = b"passport/v1/audit";
+/// What the records of one kind of chain say.
+pub trait ChainEntry: Serialize {
+    /// What is hashed before everything else. None may be the beginning of another's.
+    const DOMAIN: &'static [u8];
+}
+
+impl ChainEntry for Entry {
+    const DOMAIN: &'static [u8] = b"passport/v1/audit";
+}
 
 /// SHA-256 of a record; 64 lowercase hex characters in JSON.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -121,7 +132,7 @@ pub struct Entry {
 
 /// One link of the chain.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct AuditRecord {
+pub struct AuditRecord<E = Entry> {
     /// Position, from 1.
     pub n: u64,
     /// When, Unix milliseconds by the holder's clock.
@@ -129,7 +140,7 @@ pub struct AuditRecord {
     /// Hash of record `n - 1`.
     pub prev: AuditHash,
     /// What happened.
-    pub entry: Entry,
+    pub entry: E,
     /// SHA-256 over the fields before it.
     pub hash: AuditHash,
 }
@@ -184,7 +195,7 @@ pub enum ChainError {
 
 impl AuditHead {
     /// Makes the record that follows.
-    pub fn append(&self, at_ms: u64, entry: Entry) -> AuditRecord {
+    pub fn append<E: ChainEntry>(&self, at_ms: u64, entry: E) -> AuditRecord<E> {
         let n = self.n.saturating_add(1);
         let hash = record_hash(n, at_ms, &self.hash, &entry);
         AuditRecord { n, at_ms, prev: self.hash, entry, hash }
@@ -194,7 +205,7 @@ impl AuditHead {
     ///
     /// # Errors
     /// What is wrong with the record.
-    pub fn follow(&self, record: &AuditRecord) -> Result<Self, ChainError> {
+    pub fn follow<E: ChainEntry>(&self, record: &AuditRecord<E>) -> Result<Self, ChainError> {
         let expected = self.n.saturating_add(1);
         if record.n != expected {
             return Err(ChainError::Gap { expected, found: record.n });
@@ -209,7 +220,7 @@ impl AuditHead {
     }
 }
 
-impl AuditRecord {
+impl<E> AuditRecord<E> {
     /// The chain's head when this record is the last.
     pub fn head(&self) -> AuditHead {
         AuditHead { n: self.n, hash: self.hash }
@@ -220,9 +231,9 @@ impl AuditRecord {
 ///
 /// # Errors
 /// The first place where the chain is broken.
-pub fn verify_chain<'a>(
+pub fn verify_chain<'a, E: ChainEntry + 'a>(
     from: AuditHead,
-    records: impl IntoIterator<Item = &'a AuditRecord>,
+    records: impl IntoIterator<Item = &'a AuditRecord<E>>,
     expected: Option<AuditHead>,
 ) -> Result<AuditHead, ChainError> {
     let end = records.into_iter().try_fold(from, |head, record| head.follow(record))?;
@@ -232,11 +243,11 @@ pub fn verify_chain<'a>(
     }
 }
 
-fn record_hash(n: u64, at_ms: u64, prev: &AuditHash, entry: &Entry) -> AuditHash {
+fn record_hash<E: ChainEntry>(n: u64, at_ms: u64, prev: &AuditHash, entry: &E) -> AuditHash {
     // Field order of the struct is the order of the JSON, so one entry has one encoding.
     let entry = serde_json::to_vec(entry).unwrap_or_default();
     let mut hasher = Sha256::new();
-    hasher.update(DOMAIN);
+    hasher.update(E::DOMAIN);
     hasher.update(n.to_be_bytes());
     hasher.update(at_ms.to_be_bytes());
     hasher.update(prev.0);
@@ -276,6 +287,29 @@ mod tests {
         let half = verify_chain(AuditHead::default(), &records[..10], None).unwrap();
         let end = verify_chain(half, &records[10..], Some(records[19].head())).unwrap();
         assert_eq!(end.n, 20);
+    }
+
+    #[test]
+    fn the_hashes_of_a_groups_chain_are_those_of_the_first_version() {
+        let entry = r#"{"what":"request_refused","reason":"used_up","method":"sign_event","kind":1}"#;
+        let record = AuditHead::default().append(5, serde_json::from_str::<Entry>(entry).unwrap());
+        // Taken before there was a second kind of chain.
+        let pinned = "336415c56acccc63168c91a117968858800417a3c7042c9991689f9f022c8d8e";
+        assert_eq!(record.hash.to_string(), pinned);
+    }
+
+    #[test]
+    fn a_record_of_one_kind_of_chain_follows_in_no_other() {
+        #[derive(Clone, Serialize)]
+        #[serde(transparent)]
+        struct Other(Entry);
+        impl ChainEntry for Other {
+            const DOMAIN: &'static [u8] = b"test/other";
+        }
+        for AuditRecord { n, at_ms, prev, entry, hash } in chain(1) {
+            let foreign = AuditRecord { n, at_ms, prev, entry: Other(entry), hash };
+            assert_eq!(AuditHead::default().follow(&foreign), Err(ChainError::Altered { n: 1 }));
+        }
     }
 
     #[test]
