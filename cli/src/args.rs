@@ -80,6 +80,10 @@ pub(crate) enum Command {
     Watch(c::watch::Watch),
     Activity(c::activity::Activity),
     Quickstart(c::quickstart::Quickstart),
+    #[command(subcommand)]
+    Operator(c::operator::Operator),
+    #[command(subcommand)]
+    Audit(c::audit_verify::Audit),
 }
 
 /// What can be done about keys.

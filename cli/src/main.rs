@@ -7,6 +7,7 @@
 
 mod access;
 mod args;
+mod audit;
 mod calendar;
 mod ceremony;
 mod commands;
@@ -15,6 +16,7 @@ mod failure;
 mod home;
 mod identity;
 mod kit;
+mod operator;
 mod output;
 mod owner;
 mod platform;

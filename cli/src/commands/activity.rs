@@ -17,6 +17,7 @@ use super::apps;
 use crate::{
     calendar::Moment,
     failure::Failure,
+    home::create_private,
     identity::{self, KeyName},
     output::{Output, plain},
     session::Session,
@@ -35,6 +36,9 @@ const PAGE_RECORDS: u32 = 200;
 pub(crate) struct Activity {
     #[command(flatten)]
     key: KeyName,
+    /// Write the whole chain as JSON lines to this new file; see: passport audit verify
+    #[arg(long, value_name = "FILE")]
+    out: Option<std::path::PathBuf>,
 }
 
 #[derive(Serialize)]
@@ -53,6 +57,10 @@ impl Activity {
         let mut session = Session::resume()?;
         let key = self.key.one(&mut session)?;
         let history = fetch(&mut session, &key)?;
+        if let Some(path) = &self.out {
+            write(path, &history.records)?;
+            output.note(&format!("Written: {}", path.display()));
+        }
         let seen = session.known(&key.group).and_then(|key| key.activity_seen);
         let problem = history.check(seen).err();
         if problem.is_none() {
@@ -87,6 +95,14 @@ impl Activity {
             )),
         }
     }
+}
+
+fn write(path: &std::path::Path, records: &[AuditRecord]) -> Result<(), Failure> {
+    let lines: Result<Vec<_>, _> = records.iter().map(serde_json::to_string).collect();
+    let lines = lines.map_err(|_| Failure::stopped("internal", "The record could not be written."))?;
+    let text: String = lines.into_iter().map(|line| line + "\n").collect();
+    create_private(path, text.as_bytes())
+        .map_err(|error| Failure::stopped("file_failed", format!("Could not write {}: {error}.", path.display())))
 }
 
 struct History {
