@@ -219,7 +219,7 @@ impl Follower {
             Err(ChainError::Gap { expected, found }) => self.gap = Some((expected, found)),
             Err(error) => return Err(explained(error)),
         }
-        if n % PROGRESS_RECORDS == 0 {
+        if n.is_multiple_of(PROGRESS_RECORDS) {
             progress(n);
         }
         match self.named.remove(&self.head.n) {
