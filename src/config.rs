@@ -161,9 +161,9 @@ impl Config {
         self.secrets.jwt_signing_key_previous()
     }
 
-    /// The token with which the first operators are set up, while it is set.
-    pub fn operator_setup_token(&self) -> Option<&Secret32> {
-        self.secrets.operator_setup_token()
+    /// What whoever reads the metrics shows, if anybody may.
+    pub fn metrics_token(&self) -> Option<&Secret32> {
+        self.secrets.metrics_token()
     }
 
     /// The X25519 secret under which a server-side holder receives its packages; `None` for

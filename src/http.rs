@@ -14,6 +14,7 @@ pub mod export;
 pub mod gate;
 pub mod headers;
 pub mod keys;
+pub mod metrics;
 pub mod pages;
 pub mod passkeys;
 pub mod path;

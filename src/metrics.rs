@@ -13,11 +13,13 @@ mod accumulator;
 mod analytics;
 pub mod exposition;
 pub mod labels;
+mod recorded;
 mod registry;
 mod series;
 mod totals;
 
 pub use self::accumulator::{Batch, Build, Waits, count, flush, observe, report};
+pub use self::recorded::recorded;
 pub use self::registry::{Registry, Source};
 pub use self::series::{Counter, Gauge, Route, Timing};
 pub use self::totals::Totals;

@@ -29,6 +29,7 @@ use crate::problem::ProblemBody;
         (name = "requests", description = "What waits for the owner"),
         (name = "export", description = "Leaving with the whole key"),
         (name = "relay", description = "For Nostr apps"),
+        (name = "operators", description = "For those who run the deployment"),
     )
 )]
 pub struct ApiDocument;
@@ -43,6 +44,9 @@ impl Modify for SecuritySchemes {
         access.description = Some("Access token, 15 minutes".to_owned());
         let mut refresh = Http::new(HttpAuthScheme::Bearer);
         refresh.description = Some("Refresh token, good once".to_owned());
+        let mut metrics = Http::new(HttpAuthScheme::Bearer);
+        metrics.description = Some("The deployment's METRICS_TOKEN".to_owned());
+        components.add_security_scheme("metrics_token", SecurityScheme::Http(metrics));
         components.add_security_scheme("access_token", SecurityScheme::Http(access));
         components.add_security_scheme("refresh_token", SecurityScheme::Http(refresh));
     }

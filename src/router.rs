@@ -18,8 +18,8 @@ use worker::Env;
 use crate::auth::AuthKeys;
 use crate::config::Config;
 use crate::http::{
-    accounts, ceremonies, connections, events, export, keys, pages, passkeys, public, relay, requests, reshare,
-    sessions,
+    accounts, ceremonies, connections, events, export, keys, metrics, pages, passkeys, public, relay, requests,
+    reshare, sessions,
 };
 use crate::openapi::ApiDocument;
 use crate::problem::Problem;
@@ -30,7 +30,9 @@ use crate::telemetry;
 pub fn surface() -> OpenApiRouter<App> {
     OpenApiRouter::with_openapi(ApiDocument::openapi())
         .routes(routes!(public::healthz))
+        .routes(routes!(public::readyz))
         .routes(routes!(public::version))
+        .routes(routes!(metrics::metrics))
         .routes(routes!(public::holders))
         .routes(routes!(public::jwks))
         .routes(routes!(accounts::register))

@@ -81,8 +81,6 @@ pub(crate) enum Command {
     Activity(c::activity::Activity),
     Quickstart(c::quickstart::Quickstart),
     #[command(subcommand)]
-    Operator(c::operator::Operator),
-    #[command(subcommand)]
     Audit(c::audit_verify::Audit),
 }
 

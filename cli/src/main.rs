@@ -16,7 +16,6 @@ mod failure;
 mod home;
 mod identity;
 mod kit;
-mod operator;
 mod output;
 mod owner;
 mod platform;

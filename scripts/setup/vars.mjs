@@ -16,8 +16,10 @@ export const SECRET_NAMES = [
   "COSIGNER_RECEIVING_KEY",
   "HSM_SIMULATOR_BUNKER_KEK",
   "HSM_SIMULATOR_COSIGNER_KEK",
-  "OPERATOR_SETUP_TOKEN",
 ];
+
+/** Those that a deployment may do without, and a developer has. */
+const OPTIONAL_NAMES = ["METRICS_TOKEN"];
 
 /** Readable and writable by the owner alone. */
 const PRIVATE_MODE = 0o600;
@@ -25,7 +27,8 @@ const PRIVATE_MODE = 0o600;
 /** Makes or completes a file of secrets. @param {string} [file] */
 export function ensureVars(file = DEV_VARS) {
   const present = existsSync(file) ? readFileSync(file, "utf8") : null;
-  const missing = SECRET_NAMES.filter((name) => !new RegExp(`^\\s*(export\\s+)?${name}\\s*=`, "m").test(present ?? ""));
+  const names = [...SECRET_NAMES, ...OPTIONAL_NAMES];
+  const missing = names.filter((name) => !new RegExp(`^\\s*(export\\s+)?${name}\\s*=`, "m").test(present ?? ""));
   if (missing.length) {
     const head = present ?? "# Secrets of this machine's development server. Never commit this file.\n";
     const lines = missing.map((name) => `${name}=${randomBytes(32).toString("hex")}\n`);

@@ -89,8 +89,8 @@ impl fmt::Display for SecretFault {
 /// `JWT_SIGNING_KEY` is replaced, and remove it once the last of its tokens has expired.
 pub const JWT_SIGNING_KEY_PREVIOUS: &str = "JWT_SIGNING_KEY_PREVIOUS";
 
-/// Name of the optional secret with which the first operators are set up. Remove it when they are: it works once.
-pub const OPERATOR_SETUP_TOKEN: &str = "OPERATOR_SETUP_TOKEN";
+/// Name of the optional secret that whoever reads `GET /metrics` shows.
+pub const METRICS_TOKEN: &str = "METRICS_TOKEN";
 
 /// The parsed secrets.
 #[derive(Debug)]
@@ -98,7 +98,7 @@ pub struct Secrets {
     /// In the order of [`SecretName::ALL`].
     all: [Secret32; SecretName::ALL.len()],
     jwt_signing_key_previous: Option<Secret32>,
-    operator_setup_token: Option<Secret32>,
+    metrics_token: Option<Secret32>,
 }
 
 impl Secrets {
@@ -119,9 +119,9 @@ impl Secrets {
             value.map(|value| parse_unlike(&parsed, name, &value)).transpose()
         };
         let jwt_signing_key_previous = optional(JWT_SIGNING_KEY_PREVIOUS)?;
-        let operator_setup_token = optional(OPERATOR_SETUP_TOKEN)?;
+        let metrics_token = optional(METRICS_TOKEN)?;
         let all = parsed.try_into().map_err(|_| ConfigError::Missing { name: "ROUTING_KEY", hint: HOW_TO_MAKE })?;
-        Ok(Self { all, jwt_signing_key_previous, operator_setup_token })
+        Ok(Self { all, jwt_signing_key_previous, metrics_token })
     }
 
     /// The secret of that name.
@@ -134,9 +134,9 @@ impl Secrets {
         self.jwt_signing_key_previous.as_ref()
     }
 
-    /// The token with which the first operators are set up, while it is set.
-    pub fn operator_setup_token(&self) -> Option<&Secret32> {
-        self.operator_setup_token.as_ref()
+    /// What whoever reads the metrics shows, if anybody may.
+    pub fn metrics_token(&self) -> Option<&Secret32> {
+        self.metrics_token.as_ref()
     }
 }
 

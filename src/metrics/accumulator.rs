@@ -129,8 +129,8 @@ impl Batch {
 }
 
 #[derive(Default)]
-struct Accumulator {
-    fresh: Registry,
+pub(super) struct Accumulator {
+    pub(super) fresh: Registry,
     /// Sent, and not known to have arrived.
     unsettled: Option<Batch>,
     /// Until when a flush is under way.
@@ -141,7 +141,7 @@ struct Accumulator {
 
 impl Accumulator {
     /// How long to wait before a flush, in milliseconds; `None` when none is needed. The caller has to carry it out.
-    fn plan(&mut self, now_ms: u64) -> Option<u64> {
+    pub(super) fn plan(&mut self, now_ms: u64) -> Option<u64> {
         let nothing_to_tell = self.fresh.is_empty() && self.unsettled.is_none();
         if nothing_to_tell || now_ms < self.busy_until_ms {
             return None;
@@ -152,7 +152,7 @@ impl Accumulator {
     }
 
     /// What to send now: what may not have arrived before, or else what is new.
-    fn next(&mut self, now_ms: u64, new: impl FnOnce() -> Batch) -> Option<Batch> {
+    pub(super) fn next(&mut self, now_ms: u64, new: impl FnOnce() -> Batch) -> Option<Batch> {
         self.next_at_ms = now_ms.saturating_add(BETWEEN_FLUSHES_MS);
         if self.unsettled.is_none() && !self.fresh.is_empty() {
             self.unsettled = Some(Batch { registry: std::mem::take(&mut self.fresh), ..new() });
@@ -164,7 +164,7 @@ impl Accumulator {
     }
 
     /// A batch has arrived, or has not. Gives whether it was settled by this.
-    fn settle(&mut self, id: u64, arrived: bool) -> bool {
+    pub(super) fn settle(&mut self, id: u64, arrived: bool) -> bool {
         self.busy_until_ms = 0;
         let is_it = arrived && self.unsettled.as_ref().is_some_and(|batch| batch.id == id);
         if is_it {

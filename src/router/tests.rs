@@ -54,7 +54,9 @@ fn every_route_of_the_service_is_in_the_document() {
         .collect();
     for route in [
         "get /healthz",
+        "get /readyz",
         "get /version",
+        "get /metrics",
         "get /holders",
         "get /.well-known/jwks.json",
         "post /ceremony/start",
@@ -108,7 +110,7 @@ fn every_route_of_the_service_is_in_the_document() {
     ] {
         assert!(listed.iter().any(|it| it == route), "{route} is not in {listed:?}");
     }
-    assert_eq!(listed.len(), 52);
+    assert_eq!(listed.len(), 54);
 }
 
 /// The page's types are made from this file, where no server runs yet.
@@ -166,6 +168,12 @@ fn routes_that_take_a_token_refuse_everyone_without_one() {
         assert_eq!(answer.status, StatusCode::UNAUTHORIZED, "{method} {path}");
         assert_eq!(answer.body["code"], "access_token_invalid");
     }
+}
+
+#[test]
+fn nobody_reads_the_metrics_without_their_token() {
+    let answer = ask("GET", "/metrics");
+    assert_eq!((answer.status, &answer.body["code"]), (StatusCode::UNAUTHORIZED, &"metrics_token_invalid".into()));
 }
 
 #[test]

@@ -34,6 +34,14 @@ impl D1Store {
         env.d1(BINDING).map(Self).map_err(failed)
     }
 
+    /// Asks for nothing but an answer.
+    ///
+    /// # Errors
+    /// [`StorageError::Failed`] when there is none.
+    pub async fn answers(&self) -> Result<(), StorageError> {
+        self.first::<serde::de::IgnoredAny>("SELECT 1", &[]).await.map(|_| ())
+    }
+
     fn prepare(&self, sql: &str, values: &[D1Type<'_>]) -> Result<D1PreparedStatement, StorageError> {
         self.0.prepare(sql).bind_refs(values).map_err(failed)
     }

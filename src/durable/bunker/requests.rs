@@ -21,7 +21,7 @@ use crate::{
         holder::{Holder, config},
         sockets,
     },
-    platform,
+    metrics, platform,
     problem::Problem,
     telemetry,
 };
@@ -129,6 +129,7 @@ impl Bunker {
     /// Commits a step and tells the owner's pages.
     pub(super) fn commit(&self, holder: &Holder, mutations: &[Mutation]) -> Result<(), Problem> {
         holder.commit(mutations, Vec::new())?;
+        metrics::recorded(mutations);
         sockets::announce(&self.state, mutations);
         Ok(())
     }
@@ -141,6 +142,7 @@ impl Bunker {
         if let Err(error) = holder.schedule(&self.state).await {
             telemetry::failure("alarm_not_set", &error.to_string());
         }
+        metrics::flush(&self.state, &self.env);
     }
 
     async fn run(&self, holder: &Holder, request: &Request, effect: BunkerEffect) -> Result<(), Problem> {

@@ -1,0 +1,75 @@
+/** What those who run a deployment look at: its metrics behind their token, and whether it is ready. */
+import { randomBytes } from "node:crypto";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { makeAccount } from "../support/account.mjs";
+import { ask, expectProblem } from "../support/api.mjs";
+import { RawApp } from "../support/raw-app.mjs";
+import { startServer } from "../support/server.mjs";
+import { note } from "../support/texts.mjs";
+
+const TOKEN = randomBytes(32).toString("hex");
+/** Counts are told every two seconds at most. */
+const TOLD_MS = 20_000;
+/** A comment, or a name with its labels and a number: Prometheus' text format 0.0.4. */
+const LINE = /^(# (HELP|TYPE) [a-z_]+ .+|[a-z_]+(\{[a-z_]+="(\\.|[^"\\])*"(,[a-z_]+="(\\.|[^"\\])*")*\})? [0-9.e+]+)$/;
+
+let server, account, app;
+beforeAll(async () => {
+  server = await startServer({ secrets: { METRICS_TOKEN: TOKEN } });
+  account = await makeAccount(server);
+  app = await RawApp.open(account.bunker_url);
+  await app.connect();
+});
+afterAll(() => server?.stop());
+
+async function metrics(token = TOKEN) {
+  const answer = await fetch(`${server.url}/metrics`, { headers: token === null ? {} : { authorization: `Bearer ${token}` } });
+  return { status: answer.status, type: answer.headers.get("content-type"), text: await answer.text() };
+}
+
+/** The value of a series, once there is one that satisfies `wanted`. */
+async function value(series, wanted = () => true) {
+  const until = Date.now() + TOLD_MS;
+  for (;;) {
+    const line = (await metrics()).text.split("\n").find((it) => it.startsWith(`${series} `));
+    const found = line === undefined ? undefined : Number(line.slice(series.length + 1));
+    if ((found !== undefined && wanted(found)) || Date.now() > until) return found;
+    await new Promise((resolve) => setTimeout(resolve, 500));
+  }
+}
+
+test("a signature that left is in the count, and so is a refusal with its reason", async () => {
+  const signed = 'passport_sign_requests_total{method="sign_event",outcome="answered"}';
+  const before = (await value(signed, () => true)) ?? 0;
+  expect((await app.request("sign_event", [note("counted")])).error ?? "").toBe("");
+  expect(await value(signed, (now) => now > before)).toBe(before + 1);
+  await app.request("nonsense", []);
+  expect(await value('passport_refusals_total{reason="unknown_method"}', (now) => now > 0)).toBe(1);
+});
+
+test("the text has the form that Prometheus reads, and nobody's key, name or address in it", async () => {
+  await value("passport_sign_requests_total");
+  const { status, type, text } = await metrics();
+  expect([status, type]).toEqual([200, "text/plain; version=0.0.4; charset=utf-8"]);
+  expect(text.endsWith("\n")).toBe(true);
+  for (const line of text.trimEnd().split("\n")) expect(line).toMatch(LINE);
+  expect(text).not.toMatch(/[0-9a-f]{32,}.*[0-9a-f]{32,}|npub1|127\.0\.0\.1/);
+});
+
+test.each([
+  ["without a token", null],
+  ["with another token", randomBytes(32).toString("hex")],
+  ["with an empty one", ""],
+])("%s nobody reads them", async (_, token) => {
+  const { status, text } = await metrics(token);
+  expect([status, JSON.parse(text).code]).toEqual([401, "metrics_token_invalid"]);
+});
+
+test("an account's own token does not open them", async () => {
+  expectProblem(await ask(server, "GET", "/metrics", { token: account.device?.token ?? "x" }), 401, "metrics_token_invalid");
+});
+
+test("it says that it is ready, and what it looked at", async () => {
+  const { status, body } = await ask(server, "GET", "/readyz");
+  expect([status, body]).toEqual([200, { ready: true, checks: { database: "ok", hsm_bunker: "ok", hsm_cosigner: "ok" } }]);
+});
