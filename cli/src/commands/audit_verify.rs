@@ -19,7 +19,7 @@ pub(crate) enum Audit {
 
 /// Check that a downloaded record is whole, without a server.
 ///
-/// The files hold JSON lines as `operator audit --out` and `activity --out` write them, or whole answers of the API; several
+/// The files hold JSON lines as `activity --out` writes them, or whole answers of the API; several
 /// are one chain, in this order. The first record that is missing, edited or moved is named, and the exit code is 1.
 /// Keep the last record's number and hash elsewhere: only with them (--head) a cut or a chain that was written anew is found.
 #[derive(Debug, Args)]
