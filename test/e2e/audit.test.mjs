@@ -47,7 +47,7 @@ test.each([
   ["a record that lost a field", () => edited(3, ({ entry: { what }, ...record }) => ({ ...record, entry: { what } })), /record 4 was edited/],
   ["a record that is missing", () => without(4), /record 5 is missing/],
   ["two records in the other order", () => lines.with(2, lines[3]).with(3, lines[2]), /record 3 comes later/],
-  ["a record twice", () => [...lines.slice(0, 3), lines[2], ...lines.slice(3)], /record 3 comes again/],
+  ["a record twice", () => [...lines.slice(0, 3), lines[2], ...lines.slice(3)], /record 4 comes later/],
   ["no record at all", () => ["{}"], /no record of an audit chain/],
 ])("%s is found and named", async (_, changed, message) => {
   await expect(verify(changed())).rejects.toMatchObject({ output: expect.stringMatching(message) });

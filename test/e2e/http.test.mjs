@@ -14,7 +14,7 @@ const BODY_MAX = 65_536;
 const SOCKETS_MAX = 256;
 const NIP11 = { accept: "application/nostr+json" };
 /** What the objects answer to among themselves. */
-const INTERNAL = ["/provision", "/deliver", "/describe", "/connections", "/activity", "/requests", "/export", "/release", "/events", "/contribute", "/take", "/give-back"];
+const INTERNAL = ["/provision", "/deliver", "/describe", "/connections", "/activity", "/requests", "/export", "/release", "/events", "/contribute", "/take", "/give-back", "/add", "/read"];
 /** What a client of the relay opens its socket with. */
 const UPGRADE = {
   connection: "Upgrade",
@@ -54,6 +54,7 @@ describe("the document", () => {
       const at = `${method} ${template}`;
       if (kinds.includes("access_token")) expectProblem(answer, 401, "access_token_invalid");
       else if (kinds.includes("refresh_token")) expectProblem(answer, 401, "refresh_token_invalid");
+      else if (kinds.includes("metrics_token")) expectProblem(answer, 401, "metrics_token_invalid");
       else expect([at, answer.status]).not.toEqual([at, 401]);
     }
   });
@@ -64,6 +65,7 @@ describe("the document", () => {
       "GET /.well-known/jwks.json",
       "GET /healthz",
       "GET /holders",
+      "GET /readyz",
       "GET /relay/{bunker_id}",
       "GET /version",
       "POST /auth/params",
@@ -226,7 +228,7 @@ describe("a body", () => {
 
 describe("an address", () => {
   test("that there is not is a problem with a code, for every method", async () => {
-    for (const address of ["/nowhere", "/keys/", "/auth", "/auth/register/", "/KEYS", "/healthz/x", "/metrics", "/operator", "/.env", "/.dev.vars", "/wrangler.toml"]) {
+    for (const address of ["/nowhere", "/keys/", "/auth", "/auth/register/", "/KEYS", "/healthz/x", "/metrics/", "/operator", "/.env", "/.dev.vars", "/wrangler.toml"]) {
       for (const method of METHODS) {
         const answer = await ask(server, method, address, { token: owner.token });
         if (method === "HEAD") expect([address, answer.status]).toEqual([address, 404]);

@@ -11,7 +11,7 @@ const TOKEN = randomBytes(32).toString("hex");
 /** Counts are told every two seconds at most. */
 const TOLD_MS = 20_000;
 /** A comment, or a name with its labels and a number: Prometheus' text format 0.0.4. */
-const LINE = /^(# (HELP|TYPE) [a-z_]+ .+|[a-z_]+(\{[a-z_]+="(\\.|[^"\\])*"(,[a-z_]+="(\\.|[^"\\])*")*\})? [0-9.e+]+)$/;
+const LINE = /^(# (HELP|TYPE) [a-z_]+ .+|[a-z_]+(\{[a-z0-9_]+="(\\.|[^"\\])*"(,[a-z0-9_]+="(\\.|[^"\\])*")*\})? [0-9.e+]+)$/;
 
 let server, account, app;
 beforeAll(async () => {
