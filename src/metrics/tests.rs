@@ -87,17 +87,18 @@ fn a_duration_counts_in_its_bucket_and_in_every_larger_one() {
 }
 
 #[test]
-fn what_watchers_wait_for_is_there_at_zero_before_it_happens() {
+fn what_is_counted_is_there_at_zero_before_it_happens_and_what_is_not_is_not() {
     let text = Totals::default().text(NOW_MS);
     for line in [
-        "passport_canary_uses_total{canary_kind=\"key\"} 0\n",
-        "passport_audit_sink_failures_total 0\n",
+        "passport_sign_requests_total{method=\"sign_event\",outcome=\"failed\"} 0\n",
+        "passport_refusals_total{reason=\"revoked\"} 0\n",
         "passport_failures_total{code=\"internal\"} 0\n",
-        "passport_hsm_calls_total{role=\"cosigner\",operation=\"unwrap\",outcome=\"timed_out\"} 0\n",
     ] {
         assert!(text.contains(line), "{line}");
     }
-    assert!(!text.contains("passport_backup_age_seconds"), "no backup has no age");
+    for family in ["canary", "audit_sink", "hsm", "logins", "ceremonies", "backup", "sealed"] {
+        assert!(!text.contains(&format!("passport_{family}")), "a zero of what nobody counts: {family}");
+    }
 }
 
 #[test]
