@@ -11,6 +11,7 @@ use std::{collections::BTreeMap, fmt, io::Read, marker::PhantomData, str::FromSt
 
 use bunker_core::audit::{AuditHash, AuditHead, AuditRecord, ChainEntry, ChainError, Entry};
 use clap::ValueEnum;
+use operations_core::audit::DeploymentEntry;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -103,7 +104,7 @@ impl Domain for OfGroup {
 }
 
 impl Domain for OfDeployment {
-    const DOMAIN: &'static [u8] = b"passport/v1/deployment-audit";
+    const DOMAIN: &'static [u8] = <DeploymentEntry as ChainEntry>::DOMAIN;
 }
 
 /// An entry as its bytes stand in the file.

@@ -10,9 +10,7 @@ pub enum HsmError {
     #[error("the {0} holder keeps its share elsewhere")]
     NoSuchHolder(HolderRole),
     /// Wrapped by a KEK that is neither the current nor the previous one.
-    #[error(
-        "this key was wrapped by another KEK: set the KEK it was wrapped by as the previous one, or put the right one back"
-    )]
+    #[error("this key was wrapped by another KEK: put the KEK back that it was wrapped by")]
     OtherKek,
     /// The wrapped key was changed, or is not in the provider's format.
     #[error("this wrapped key does not open: the record was altered, or belongs to another holder")]
