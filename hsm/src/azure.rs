@@ -25,9 +25,7 @@ use sha2::Sha256;
 use zeroize::Zeroizing;
 
 use crate::{
-    Hsm, HsmDescription, HsmError, HttpRequest, Transport, WrappedDek,
-    http::SecretText,
-    retry::{self, Deadline},
+    Hsm, HsmDescription, HsmError, HttpRequest, HttpResponse, Transport, WrappedDek, http::SecretText, retry::Deadline,
     token::TokenCache,
 };
 pub use key_id::KeyId;
@@ -173,17 +171,11 @@ impl<T: Transport> Azure<T> {
     ) -> Result<A, HsmError> {
         let url = format!("{}{operation}?{API}", self.settings.key);
         let token = self.token(deadline).await?;
-        let authorization = Zeroizing::new(format!("Bearer {}", *token));
-        let make = || Ok(make(&url)?.header("authorization", authorization.as_str()));
-        let answer = retry::send(&self.transport, deadline, make, |response| match response.status {
+        let judge = |response: &HttpResponse| match response.status {
             200 => response.json(),
             _ => Err(verdict::refusal(response, opens)),
-        })
-        .await;
-        if matches!(answer, Err(HsmError::CredentialsRefused)) {
-            self.token.forget();
-        }
-        answer
+        };
+        self.token.send(&token, &self.transport, deadline, || make(&url), judge).await
     }
 
     /// The MAC that binds a wrapped key to its holder and KEK.

@@ -24,7 +24,7 @@ use serde::de::DeserializeOwned;
 use zeroize::Zeroizing;
 
 use crate::{
-    Hsm, HsmDescription, HsmError, HttpRequest, Transport, WrappedDek,
+    Hsm, HsmDescription, HsmError, HttpRequest, HttpResponse, Transport, WrappedDek,
     retry::{self, Deadline},
     token::{TokenCache, granted},
 };
@@ -91,17 +91,11 @@ impl<P: Transport + JwtSigner> Google<P> {
         let endpoint = self.settings.endpoint.as_deref().unwrap_or(ENDPOINT);
         let url = format!("{endpoint}/v1/{}{operation}", self.settings.key);
         let token = self.token(deadline).await?;
-        let authorization = Zeroizing::new(format!("Bearer {}", *token));
-        let make = || Ok(make(&url)?.header("authorization", authorization.as_str()));
-        let answer = retry::send(&self.platform, deadline, make, |response| match response.status {
+        let judge = |response: &HttpResponse| match response.status {
             200 => response.json(),
             _ => Err(verdict::refusal(response, opens)),
-        })
-        .await;
-        if matches!(answer, Err(HsmError::CredentialsRefused)) {
-            self.token.forget();
-        }
-        answer
+        };
+        self.token.send(&token, &self.platform, deadline, || make(&url), judge).await
     }
 
     async fn token(&self, deadline: Deadline) -> Result<Zeroizing<String>, HsmError> {

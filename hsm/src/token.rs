@@ -4,7 +4,11 @@ use std::cell::RefCell;
 
 use zeroize::Zeroizing;
 
-use crate::{HsmError, HttpResponse, http::SecretText};
+use crate::{
+    HsmError, HttpRequest, HttpResponse, Transport,
+    http::SecretText,
+    retry::{self, Deadline},
+};
 
 /// A token is not used in its last minute, so that it does not expire on its way. In milliseconds.
 const MARGIN_MS: u64 = 60_000;
@@ -27,9 +31,22 @@ impl TokenCache {
         *self.0.borrow_mut() = Some((token, until_ms));
     }
 
-    /// Forgets a token that was refused.
-    pub(crate) fn forget(&self) {
-        self.0.borrow_mut().take();
+    /// Sends under the token, and forgets one that was refused.
+    pub(crate) async fn send<T: Transport, A>(
+        &self,
+        token: &str,
+        transport: &T,
+        deadline: Deadline,
+        make: impl Fn() -> Result<HttpRequest, HsmError>,
+        judge: impl Fn(&HttpResponse) -> Result<A, HsmError>,
+    ) -> Result<A, HsmError> {
+        let authorization = Zeroizing::new(format!("Bearer {token}"));
+        let make = || Ok(make()?.header("authorization", authorization.as_str()));
+        let answer = retry::send(transport, deadline, make, judge).await;
+        if matches!(answer, Err(HsmError::CredentialsRefused)) {
+            self.0.borrow_mut().take();
+        }
+        answer
     }
 }
 
