@@ -187,7 +187,8 @@ fn flush_folder(_: &Path) -> io::Result<()> {
     Ok(())
 }
 
-fn failed(what: &str, path: &Path, error: &io::Error) -> Failure {
+/// What could not be done with a file.
+pub(crate) fn failed(what: &str, path: &Path, error: &io::Error) -> Failure {
     Failure::stopped("file_failed", format!("Could not {what} {}: {error}.", path.display()))
 }
 

@@ -17,7 +17,7 @@ use super::apps;
 use crate::{
     calendar::Moment,
     failure::Failure,
-    home::create_private,
+    home::{self, create_private},
     identity::{self, KeyName},
     output::{Output, plain},
     session::Session,
@@ -101,8 +101,7 @@ fn write(path: &std::path::Path, records: &[AuditRecord]) -> Result<(), Failure>
     let lines: Result<Vec<_>, _> = records.iter().map(serde_json::to_string).collect();
     let lines = lines.map_err(|_| Failure::stopped("internal", "The record could not be written."))?;
     let text: String = lines.into_iter().map(|line| line + "\n").collect();
-    create_private(path, text.as_bytes())
-        .map_err(|error| Failure::stopped("file_failed", format!("Could not write {}: {error}.", path.display())))
+    create_private(path, text.as_bytes()).map_err(|error| home::failed("write", path, &error))
 }
 
 struct History {

@@ -8,6 +8,7 @@ use serde::Serialize;
 use crate::{
     audit::{Checked, Fault, Follower, GivenHead, Kind},
     failure::Failure,
+    home,
     output::Output,
 };
 
@@ -47,9 +48,7 @@ impl Verify {
     pub(crate) fn run(self, output: &Output) -> Result<(), Failure> {
         let mut follower = Follower::new(self.kind, self.head.map(|head| head.0));
         for path in &self.files {
-            let file = File::open(path).map_err(|error| {
-                Failure::stopped("file_failed", format!("Could not read {}: {error}.", path.display()))
-            })?;
+            let file = File::open(path).map_err(|error| home::failed("read", path, &error))?;
             follower
                 .read(file, |n| output.note(&format!("… {n} records")))
                 .map_err(|fault| failure(&fault, &path.display().to_string()))?;
