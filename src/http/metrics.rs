@@ -5,7 +5,6 @@ use axum::response::{IntoResponse, Response};
 use frost_wasm_core::secret::Secret32;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderMap, HeaderName};
-use subtle::ConstantTimeEq;
 
 use crate::auth::caller::bearer;
 use crate::durable::meter::MeterClient;
@@ -39,9 +38,8 @@ pub async fn metrics(
 }
 
 fn is_right(shown: &str, token: Option<&Secret32>) -> bool {
-    let mut bytes = [0; 32];
-    let is_read = hex::decode_to_slice(shown, &mut bytes).is_ok();
-    token.is_some_and(|token| is_read && token.expose_secret().ct_eq(&bytes).into())
+    let shown = Secret32::from_hex(shown);
+    token.is_some_and(|token| shown.is_ok_and(|shown| shown.ct_eq(token)))
 }
 
 fn token_invalid() -> Problem {
