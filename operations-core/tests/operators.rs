@@ -10,7 +10,7 @@ use operations_core::{
     command::{Command, Issued},
     ids::{CommandId, OperatorId, UnsealingId},
     lease::{Lease, Sealed},
-    machine::{Caller, Ctx, MAX_REFUSALS_PER_MINUTE},
+    machine::{Caller, Ctx, MAX_REFUSALS_PER_MINUTE, Refused, Step},
     operator::Scope,
     proposal::Change,
     refusal::Refusal,
@@ -77,7 +77,13 @@ impl World {
         let request: SetUpRequest = serde_json::from_value(request).unwrap();
         let token = Secret32::from_bytes([3; 32]);
         let ctx = &mut Ctx { now_ms: self.now_ms, rng: &mut self.rng, mac_key: &self.key };
-        match self.state.set_up(Some(&token), Some(&token), &request, None, ctx) {
+        let judged = self.state.set_up(Some(&token), Some(&token), &request, None, ctx);
+        self.settle(judged)
+    }
+
+    /// Commits what was decided, refusals too.
+    fn settle<T>(&mut self, judged: Result<Step<T>, Refused>) -> Result<T, Refusal> {
+        match judged {
             Ok(step) => {
                 self.commit(&step.mutations);
                 Ok(step.reply)
@@ -98,16 +104,8 @@ impl World {
     fn send(&mut self, token: &OperatorToken, issued: Issued, command: &Command) -> Result<Reply, Refusal> {
         let caller = Caller { token: Some(token), request_id: None };
         let ctx = &mut Ctx { now_ms: self.now_ms, rng: &mut self.rng, mac_key: &self.key };
-        match self.state.command(caller, issued, command, ctx) {
-            Ok(step) => {
-                self.commit(&step.mutations);
-                Ok(step.reply)
-            }
-            Err(refused) => {
-                self.commit(&refused.mutations);
-                Err(refused.reason)
-            }
-        }
+        let judged = self.state.command(caller, issued, command, ctx);
+        self.settle(judged)
     }
 
     fn tell(&mut self, token: &OperatorToken, command: &Command) -> Result<Reply, Refusal> {
