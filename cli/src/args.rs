@@ -81,6 +81,8 @@ pub(crate) enum Command {
     Activity(c::activity::Activity),
     Quickstart(c::quickstart::Quickstart),
     #[command(subcommand)]
+    Operator(c::operator::Operator),
+    #[command(subcommand)]
     Audit(c::audit_verify::Audit),
 }
 

@@ -25,6 +25,7 @@ pub(crate) mod kit_check;
 pub(crate) mod kit_renew;
 pub(crate) mod login;
 pub(crate) mod logout;
+pub(crate) mod operator;
 pub(crate) mod passkey;
 pub(crate) mod passwd;
 pub(crate) mod pause;
@@ -79,6 +80,7 @@ pub(crate) fn run(command: Command, output: &Output) -> Result<(), Failure> {
         Command::Watch(it) => it.run(output),
         Command::Activity(it) => it.run(output),
         Command::Quickstart(it) => it.run(output),
+        Command::Operator(it) => it.run(output),
         Command::Audit(audit_verify::Audit::Verify(it)) => it.run(output),
     }
 }

@@ -16,6 +16,7 @@ mod failure;
 mod home;
 mod identity;
 mod kit;
+mod operator;
 mod output;
 mod owner;
 mod platform;

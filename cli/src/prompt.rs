@@ -30,6 +30,12 @@ pub(crate) const NEW_KIT_PASSPHRASE: Wanted =
 /// Holds the password of an encrypted key (ncryptsec).
 pub(crate) const KEY_PASSWORD: Wanted = Wanted { variable: "PASSPORT_KEY_PASSWORD", name: "password" };
 
+/// Holds an operator's token.
+pub(crate) const OPERATOR_TOKEN: Wanted = Wanted { variable: "PASSPORT_OPERATOR_TOKEN", name: "operator's token" };
+
+/// Holds the token with which a server's first operators are set up.
+pub(crate) const SETUP_TOKEN: Wanted = Wanted { variable: "PASSPORT_SETUP_TOKEN", name: "set-up token" };
+
 /// Bytes read from standard input for a key: an ncryptsec has 162.
 const KEY_INPUT_MAX_BYTES: u64 = 4096;
 

@@ -129,6 +129,12 @@ impl Server {
         })
     }
 
+    /// Asks for text.
+    pub(crate) fn text(&self, call: &Call<'_>) -> Result<String, Failure> {
+        let answer = self.exchange(call)?;
+        Ok(String::from_utf8_lossy(&answer).into_owned())
+    }
+
     /// Asks where nothing is answered.
     pub(crate) fn tell(&self, call: &Call<'_>) -> Result<(), Failure> {
         self.exchange(call).map(drop)
