@@ -8,6 +8,7 @@ import { prepare } from "./setup/prepare.mjs";
 import { FLAVOURS, buildWorker } from "./setup/build.mjs";
 import { ensureChromium } from "./setup/chromium.mjs";
 import { buildPage } from "./setup/page.mjs";
+import { ensurePeers } from "./setup/peers.mjs";
 import { ROOT, inRoot } from "./setup/paths.mjs";
 
 /** The test runner of everything that is not Rust. */
@@ -25,6 +26,7 @@ const STAGES = [
   },
   { name: "cargo", what: "Rust tests", work: (kit) => cargo(kit, ["test", "--locked", "--workspace"]) },
   { name: "wasm", what: "Threshold core's tests as WebAssembly", work: wasmTests },
+  { name: "hsm", what: "HSM adapters against their peers", work: hsmTests },
   {
     name: "cli",
     what: "Command-line client",
@@ -91,6 +93,13 @@ function wasmTests(kit) {
   return cargo(kit, ["test", "--locked", "-p", "frost-wasm-core", "--test", "wasm", "--target", "wasm32-unknown-unknown"], {
     CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER: kit.tools.wasmTestRunner,
   });
+}
+
+async function hsmTests(kit) {
+  // The whole workspace is named for the same reason as for the command-line client; of it only these are run.
+  const tests = ["--test", "sigv4"];
+  const env = { PASSPORT_PEERS_PYTHON: await ensurePeers() };
+  await cargo(kit, ["test", "--locked", "--workspace", ...tests, "--", "--include-ignored", "--nocapture"], env);
 }
 
 async function endToEnd(kit, rest) {
