@@ -1,165 +1,22 @@
-//! What operators may do and may not, through the machine's own doors. After each step the rows that were written are
-//! read back, and have to give the state; the audit chain has to verify.
+//! What operators may do and may not, through the machine's own doors.
 
-use std::collections::BTreeMap;
-
-use bunker_core::audit::{AuditHead, verify_chain};
 use frost_wasm_core::secret::Secret32;
 use operations_core::{
-    audit::DeploymentRecord,
     command::{Command, Issued},
-    ids::{CommandId, OperatorId, UnsealingId},
+    ids::{OperatorId, UnsealingId},
     lease::{Lease, Sealed},
-    machine::{Caller, Ctx, MAX_REFUSALS_PER_MINUTE, Refused, Step},
+    machine::{Ctx, MAX_REFUSALS_PER_MINUTE},
     operator::Scope,
     proposal::Change,
     refusal::Refusal,
-    rows::RowChange,
     seal::{Target, UNSEALING_LIFETIME_MS},
-    state::{DeploymentState, Mutation},
     token::OperatorToken,
-    wire::{ApproveReply, ProposalReply, Reply, SetUpReply, SetUpRequest, UnsealReply},
+    wire::{Reply, SetUpRequest},
 };
-use rand_chacha::{
-    ChaCha20Rng,
-    rand_core::{RngCore, SeedableRng},
-};
+use rand_chacha::{ChaCha20Rng, rand_core::SeedableRng};
 use serde_json::json;
 
-const T0_MS: u64 = 1_800_000_000_000;
-
-struct World {
-    state: DeploymentState,
-    rows: BTreeMap<(&'static str, String), String>,
-    records: Vec<DeploymentRecord>,
-    now_ms: u64,
-    rng: ChaCha20Rng,
-    key: Secret32,
-}
-
-impl World {
-    fn new() -> Self {
-        Self {
-            state: DeploymentState::default(),
-            rows: BTreeMap::new(),
-            records: Vec::new(),
-            now_ms: T0_MS,
-            rng: ChaCha20Rng::seed_from_u64(5),
-            key: Secret32::from_bytes([7; 32]),
-        }
-    }
-
-    /// Stores and applies a step's changes as the shell will, and checks what stands there then.
-    fn commit(&mut self, mutations: &[Mutation]) {
-        for mutation in mutations {
-            self.state.apply(mutation);
-            if let Mutation::Audit(record) = mutation {
-                self.records.push((**record).clone());
-            }
-            for change in mutation.rows() {
-                match change {
-                    RowChange::Put { kind, key, body } => drop(self.rows.insert((kind, key), body)),
-                    RowChange::Remove { kind, key } => drop(self.rows.remove(&(kind, key))),
-                    RowChange::RemoveThrough { kind, key } => self.rows.retain(|(k, at), _| *k != kind || *at > key),
-                }
-            }
-        }
-        let mut read = DeploymentState::default();
-        for ((kind, _), body) in &self.rows {
-            read.apply(&Mutation::read(kind, body).unwrap());
-        }
-        assert_eq!(read, self.state, "what is stored is not the state");
-        verify_chain(AuditHead::default(), &self.records, Some(self.state.audit_head())).unwrap();
-    }
-
-    fn set_up(&mut self, operators: serde_json::Value, k: u32) -> Result<SetUpReply, Refusal> {
-        let request = json!({ "operators": operators, "unseal_threshold": k });
-        let request: SetUpRequest = serde_json::from_value(request).unwrap();
-        let token = Secret32::from_bytes([3; 32]);
-        let ctx = &mut Ctx { now_ms: self.now_ms, rng: &mut self.rng, mac_key: &self.key };
-        let judged = self.state.set_up(Some(&token), Some(&token), &request, None, ctx);
-        self.settle(judged)
-    }
-
-    /// Commits what was decided, refusals too.
-    fn settle<T>(&mut self, judged: Result<Step<T>, Refused>) -> Result<T, Refusal> {
-        match judged {
-            Ok(step) => {
-                self.commit(&step.mutations);
-                Ok(step.reply)
-            }
-            Err(refused) => {
-                self.commit(&refused.mutations);
-                Err(refused.reason)
-            }
-        }
-    }
-
-    fn fresh(&mut self) -> Issued {
-        let mut id = [0; 16];
-        self.rng.fill_bytes(&mut id);
-        Issued { command: CommandId::from_bytes(id), issued_at: self.now_ms / 1000 }
-    }
-
-    fn send(&mut self, token: &OperatorToken, issued: Issued, command: &Command) -> Result<Reply, Refusal> {
-        let caller = Caller { token: Some(token), request_id: None };
-        let ctx = &mut Ctx { now_ms: self.now_ms, rng: &mut self.rng, mac_key: &self.key };
-        let judged = self.state.command(caller, issued, command, ctx);
-        self.settle(judged)
-    }
-
-    fn tell(&mut self, token: &OperatorToken, command: &Command) -> Result<Reply, Refusal> {
-        let issued = self.fresh();
-        self.send(token, issued, command)
-    }
-
-    fn unseal(
-        &mut self,
-        token: &OperatorToken,
-        target: Target,
-        unsealing: Option<UnsealingId>,
-    ) -> Result<UnsealReply, Refusal> {
-        let command = Command::Unseal { target, reason: "all is well".parse().unwrap(), unsealing };
-        match self.tell(token, &command)? {
-            Reply::Unseal(reply) => Ok(reply),
-            other => panic!("another reply: {other:?}"),
-        }
-    }
-
-    fn propose(&mut self, token: &OperatorToken, what: Change) -> Result<ProposalReply, Refusal> {
-        match self.tell(token, &Command::Propose { what })? {
-            Reply::Proposed(reply) => Ok(reply),
-            other => panic!("another reply: {other:?}"),
-        }
-    }
-
-    fn approve(&mut self, token: &OperatorToken, of: &ProposalReply) -> Result<ApproveReply, Refusal> {
-        match self.tell(token, &Command::Approve { proposal: of.proposal })? {
-            Reply::Approved(reply) => Ok(reply),
-            other => panic!("another reply: {other:?}"),
-        }
-    }
-
-    fn is_sealed(&self) -> bool {
-        self.state.lease().sealed
-    }
-}
-
-fn seal(target: Target) -> Command {
-    Command::Seal { target, reason: "a leak".parse().unwrap() }
-}
-
-/// Four who may do everything, and a fifth who may only look; two words open a seal.
-fn team() -> (World, Vec<(OperatorId, OperatorToken)>) {
-    let mut world = World::new();
-    let all = ["read", "seal", "unseal", "operators", "policy", "rotate", "audit"];
-    let mut operators: Vec<_> =
-        ["ada", "ben", "cleo", "dan"].iter().map(|name| json!({ "name": name, "scopes": all })).collect();
-    operators.push(json!({ "name": "eve", "scopes": ["read"] }));
-    let reply = world.set_up(json!(operators), 2).unwrap();
-    let tokens = reply.operators.into_iter().map(|it| (it.operator, it.token)).collect();
-    (world, tokens)
-}
+use crate::world::{T0_MS, World, seal, team};
 
 #[test]
 fn operators_are_set_up_once_and_only_with_enough_of_them() {
