@@ -97,7 +97,7 @@ function wasmTests(kit) {
 
 async function hsmTests(kit) {
   // The whole workspace is named for the same reason as for the command-line client; of it only these are run.
-  const tests = ["--test", "sigv4"];
+  const tests = ["--test", "sigv4", "--test", "contract"];
   const env = { PASSPORT_PEERS_PYTHON: await ensurePeers() };
   await cargo(kit, ["test", "--locked", "--workspace", ...tests, "--", "--include-ignored", "--nocapture"], env);
 }

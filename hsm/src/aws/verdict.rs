@@ -15,7 +15,9 @@ struct Refusal {
 /// The error of an answer that is no 200.
 pub(super) fn refusal(response: &HttpResponse) -> HsmError {
     let Ok(Refusal { kind, message }) = response.json() else {
+        // Not KMS's own words, but those of something before it.
         return match response.status {
+            401 | 403 => HsmError::CredentialsRefused,
             429 => HsmError::Throttled,
             500.. => HsmError::Unavailable,
             _ => HsmError::BadResponse,
@@ -60,6 +62,7 @@ pub(super) fn refusal(response: &HttpResponse) -> HsmError {
         | "KeyUnavailableException"
         | "ServiceUnavailable" => HsmError::Unavailable,
         _ => match response.status {
+            401 | 403 => HsmError::CredentialsRefused,
             429 => HsmError::Throttled,
             500.. => HsmError::Unavailable,
             _ => HsmError::BadResponse,

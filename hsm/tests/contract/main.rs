@@ -1,0 +1,51 @@
+//! One contract for all providers: the same list of named cases, each against a peer that somebody else wrote or that
+//! the provider's own client has proven.
+//!
+//! A case that makes no sense for a provider is left out by name, and printed with the reason. `tests/peers` has the
+//! peers; what they can't do wrong, the wire to them does.
+
+#![expect(clippy::print_stdout, reason = "the counts are what people want to see")]
+
+mod aws;
+mod cases;
+mod lab;
+mod peer;
+mod simulator;
+mod wire;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use lab::Lab;
+
+#[test]
+fn the_simulator_keeps_the_contract() {
+    keeps_the_contract(&simulator::Simulation);
+}
+
+#[test]
+#[ignore = "needs the peers: npm test -- --only=hsm"]
+fn aws_keeps_the_contract() {
+    keeps_the_contract(&aws::Moto::start());
+}
+
+/// Tries every case, and fails at the end with all that failed.
+fn keeps_the_contract(lab: &dyn Lab) {
+    let left_out = lab.left_out();
+    let unknown = left_out.iter().find(|(name, _)| cases::all().all(|(case, _)| case != name));
+    assert_eq!(unknown, None, "no such case");
+    let (mut lines, mut kept, mut broken) = (Vec::new(), 0, Vec::new());
+    for (name, keep) in cases::all() {
+        if let Some((_, reason)) = left_out.iter().find(|(it, _)| it == name) {
+            lines.push(format!("  – {name}: left out, {reason}"));
+        } else if catch_unwind(AssertUnwindSafe(|| keep(lab))).is_ok() {
+            kept += 1;
+            lines.push(format!("  ✓ {name}"));
+        } else {
+            broken.push(*name);
+            lines.push(format!("  ✗ {name}"));
+        }
+    }
+    let title = lab.title();
+    println!("{title}: {kept} cases kept, {} left out\n{}", left_out.len(), lines.join("\n"));
+    assert!(broken.is_empty(), "{title} breaks: {broken:#?}");
+}
