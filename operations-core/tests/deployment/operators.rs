@@ -115,6 +115,21 @@ fn words_are_worth_nothing_after_the_deadline_after_a_new_seal_and_after_their_s
 }
 
 #[test]
+fn the_word_of_who_is_out_of_time_when_the_last_one_is_said_does_not_count() {
+    let mut world = World::new();
+    let who = |name: &str, lifetime_s| json!({ "name": name, "scopes": ["seal", "unseal", "operators"], "lifetime_s": lifetime_s });
+    let reply = world.set_up(json!([who("ada", 600), who("ben", 86_400), who("cleo", 86_400)]), 2).unwrap();
+    let [ada, ben, cleo] = &reply.operators[..] else { panic!() };
+    world.tell(&ben.token, &seal(Target::Deployment)).unwrap();
+    let begun = world.unseal(&ada.token, Target::Deployment, None).unwrap().unsealing;
+    world.now_ms += 600_000;
+    let word = world.unseal(&ben.token, Target::Deployment, Some(begun)).unwrap();
+    assert!(!word.unsealed && world.is_sealed());
+    assert_eq!(word.words, std::slice::from_ref(&ben.name));
+    assert!(world.unseal(&cleo.token, Target::Deployment, Some(begun)).unwrap().unsealed);
+}
+
+#[test]
 fn a_command_works_once_and_only_while_it_is_fresh() {
     let (mut world, team) = team();
     let ada = &team[0].1;

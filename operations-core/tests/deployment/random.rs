@@ -55,7 +55,7 @@ struct Run<'a> {
     counts: &'a RefCell<Counts>,
 }
 
-const LIFETIMES_S: [u64; 5] = [365 * 86_400, 365 * 86_400, 40 * 86_400, 86_400, 365 * 86_400];
+const LIFETIMES_S: [u64; 5] = [365 * 86_400, 365 * 86_400, 40 * 86_400, 1_000, 365 * 86_400];
 
 impl<'a> Run<'a> {
     fn new(k: u32, counts: &'a RefCell<Counts>) -> Self {
