@@ -2,15 +2,17 @@
 //!
 //! There is no associated data, and an RSA key can be wrapped under by anybody who has its public half. So the binding
 //! is made here: a wrapped key carries a MAC of holder, key and ciphertext under the very key that is wrapped. Before
-//! the first wrap the key itself is looked at: enabled, allowed to wrap, and of a kind that never leaves hardware.
+//! each wrap the key itself is looked at: enabled, allowed to wrap, and of a kind that never leaves hardware. Each,
+//! because a vault [wraps] under a disabled RSA key too, and only then refuses to unwrap.
 //!
 //! [REST]: https://learn.microsoft.com/rest/api/keyvault/
+//! [wraps]: https://github.com/Azure/azure-sdk-for-python/issues/45342
 
 mod access;
 mod key_id;
 mod verdict;
 
-use std::{cell::Cell, sync::Arc};
+use std::sync::Arc;
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use frost_wasm_core::{
@@ -70,8 +72,6 @@ pub struct Azure<T> {
     kek_id: String,
     transport: T,
     token: TokenCache,
-    /// Whether the key was looked at since this isolate began.
-    is_checked: Cell<bool>,
 }
 
 #[derive(Serialize)]
@@ -104,6 +104,10 @@ struct Key {
 struct Attributes {
     #[serde(default)]
     enabled: bool,
+    /// Seconds since the Unix epoch from when it may wrap.
+    nbf: Option<u64>,
+    /// And until when. What it wrapped before, it unwraps for ever.
+    exp: Option<u64>,
 }
 
 impl Algorithm {
@@ -127,7 +131,7 @@ impl<T: Transport> Azure<T> {
     #[must_use]
     pub fn new(settings: Arc<Settings>, role: HolderRole, transport: T) -> Self {
         let kek_id = format!("azure:{role}:{}", settings.key);
-        Self { settings, kek_id, transport, token: TokenCache::default(), is_checked: Cell::new(false) }
+        Self { settings, kek_id, transport, token: TokenCache::default() }
     }
 
     pub(crate) fn kek_id(&self) -> &str {
@@ -145,7 +149,9 @@ impl<T: Transport> Azure<T> {
         if key.kty != self.settings.algorithm.key_kind() || !can("wrapKey") || !can("unwrapKey") {
             return Err(HsmError::WrongKey);
         }
-        if attributes.enabled { Ok(()) } else { Err(HsmError::KeyDisabled) }
+        let now_s = self.transport.now_ms() / 1000;
+        let is_in_time = attributes.nbf.is_none_or(|from| from <= now_s) && attributes.exp.is_none_or(|to| now_s < to);
+        if attributes.enabled && is_in_time { Ok(()) } else { Err(HsmError::KeyDisabled) }
     }
 
     fn is_configured(&self, kid: &str) -> Result<(), HsmError> {
@@ -188,10 +194,7 @@ impl<T: Transport> Azure<T> {
 impl<T: Transport> Hsm for Azure<T> {
     async fn wrap_dek<R: RngCore + CryptoRng>(&self, dek: &Dek, _: &mut R) -> Result<WrappedDek, HsmError> {
         let deadline = Deadline::start(&self.transport);
-        if !self.is_checked.get() {
-            self.check_key(deadline).await?;
-            self.is_checked.set(true);
-        }
+        self.check_key(deadline).await?;
         let secret = dek.expose_for_wrapping();
         let ciphertext = self.operate(deadline, "/wrapkey", secret.expose_secret()).await?;
         let ciphertext = ciphertext.expose_secret();

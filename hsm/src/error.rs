@@ -20,11 +20,11 @@ pub enum HsmError {
         "the HSM refused the credentials: check that they are current and that their policy allows use of this key"
     )]
     CredentialsRefused,
-    /// The KEK exists and is switched off.
-    #[error("the KEK is disabled: enable it again at the provider")]
+    /// The KEK exists and is switched off, or not in its period of validity.
+    #[error("the KEK is disabled or out of its time: enable it again at the provider")]
     KeyDisabled,
     /// There is no such KEK.
-    #[error("there is no such KEK: check its name, account and region")]
+    #[error("there is no such KEK: check its name, account and region, and whether somebody deleted it")]
     KeyMissing,
     /// The KEK is going to be destroyed.
     #[error("the KEK is scheduled for deletion: cancel that at the provider at once, or what it wraps is lost")]

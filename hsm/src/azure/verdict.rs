@@ -13,6 +13,7 @@ struct Answer {
 struct Refusal {
     #[serde(default)]
     code: String,
+    #[serde(alias = "innerError")]
     innererror: Option<Inner>,
 }
 

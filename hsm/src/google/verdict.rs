@@ -32,8 +32,12 @@ pub(super) fn refusal(response: &HttpResponse, opens: bool) -> HsmError {
         "NOT_FOUND" => HsmError::KeyMissing,
         "RESOURCE_EXHAUSTED" => HsmError::Throttled,
         "DEADLINE_EXCEEDED" => HsmError::TimedOut,
-        "FAILED_PRECONDITION" if message.contains("DESTROY") => HsmError::KeyPendingDeletion,
-        "FAILED_PRECONDITION" => HsmError::KeyDisabled,
+        "FAILED_PRECONDITION" if message.contains("DESTROY_SCHEDULED") => HsmError::KeyPendingDeletion,
+        "FAILED_PRECONDITION" if message.contains("DESTROYED") => HsmError::KeyMissing,
+        "FAILED_PRECONDITION" if message.contains("DISABLED") => HsmError::KeyDisabled,
+        "FAILED_PRECONDITION" => HsmError::WrongKey,
+        // What we sent did not arrive as it was.
+        "INVALID_ARGUMENT" if message.contains("checksum") => HsmError::BadResponse,
         // KMS says no more about a ciphertext of another key, with other associated data, or an altered one.
         "INVALID_ARGUMENT" if opens => HsmError::DoesNotOpen,
         _ => match response.status {

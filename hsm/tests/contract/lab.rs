@@ -83,6 +83,10 @@ pub(crate) trait Lab {
     fn altered(&self) -> &'static [HsmError] {
         &[HsmError::DoesNotOpen]
     }
+    /// Whether the provider wraps under a disabled key.
+    fn wraps_when_disabled(&self) -> bool {
+        false
+    }
     /// The provider's way to say "too many requests".
     fn throttled(&self) -> (u16, Value);
     /// What the provider documents for an unwrap that it refuses.

@@ -7,7 +7,9 @@
 #![expect(clippy::print_stdout, reason = "the counts are what people want to see")]
 
 mod aws;
+mod azure;
 mod cases;
+mod google;
 mod lab;
 mod peer;
 mod simulator;
@@ -15,7 +17,9 @@ mod wire;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use lab::Lab;
+use passport_hsm::{HsmError, azure::Algorithm};
+
+use lab::{DEK, Holder, Lab, Subject};
 
 #[test]
 fn the_simulator_keeps_the_contract() {
@@ -26,6 +30,45 @@ fn the_simulator_keeps_the_contract() {
 #[ignore = "needs the peers: npm test -- --only=hsm"]
 fn aws_keeps_the_contract() {
     keeps_the_contract(&aws::Moto::start());
+}
+
+#[test]
+#[ignore = "needs the peers: npm test -- --only=hsm"]
+fn google_keeps_the_contract() {
+    let fake = google::Fake::start();
+    keeps_the_contract(&fake);
+    // And of this provider alone, whose keys have versions: what an older one wrapped still opens.
+    let holder = Holder::new(&fake, Subject::Next);
+    let wrapped = holder.wrap().unwrap();
+    fake.rotate_next();
+    assert_eq!(holder.unwrap(&wrapped), Ok(DEK));
+    assert_eq!(holder.unwrap(&holder.wrap().unwrap()), Ok(DEK));
+}
+
+#[test]
+#[ignore = "needs the peers: npm test -- --only=hsm"]
+fn azure_key_vault_keeps_the_contract() {
+    azure_keeps_the_contract(Algorithm::RsaOaep256);
+}
+
+#[test]
+#[ignore = "needs the peers: npm test -- --only=hsm"]
+fn azure_managed_hsm_keeps_the_contract() {
+    azure_keeps_the_contract(Algorithm::A256Kw);
+}
+
+fn azure_keeps_the_contract(algorithm: Algorithm) {
+    let fake = azure::Fake::start(algorithm);
+    keeps_the_contract(&fake);
+    // And of this provider alone: a key out of its time wraps nothing and still unwraps, a deleted one is not there.
+    let holder = Holder::new(&fake, Subject::Bunker);
+    let wrapped = holder.wrap().unwrap();
+    fake.expire();
+    assert_eq!(holder.wrap(), Err(HsmError::KeyDisabled));
+    assert_eq!(holder.unwrap(&wrapped), Ok(DEK));
+    fake.delete();
+    assert_eq!(holder.wrap(), Err(HsmError::KeyMissing));
+    assert_eq!(holder.unwrap(&wrapped), Err(HsmError::KeyMissing));
 }
 
 /// Tries every case, and fails at the end with all that failed.

@@ -10,13 +10,14 @@ use std::{
 use passport_hsm::HttpRequest;
 use serde_json::Value;
 
-use crate::wire::{Kind, Wire};
+use crate::wire::{Carrier, Kind, Wire};
 
 /// A running peer, and what it said of itself.
 pub(crate) struct Peer {
     child: Child,
     pipes: RefCell<Option<(ChildStdin, BufReader<ChildStdout>)>>,
     introduction: Value,
+    carrier: Option<Carrier>,
 }
 
 impl Peer {
@@ -24,14 +25,13 @@ impl Peer {
     pub(crate) fn start(script: &str) -> Self {
         let mut child = python(script).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("the peers' Python");
         let pipes = (child.stdin.take().expect("piped"), BufReader::new(child.stdout.take().expect("piped")));
-        let mut peer = Self { child, pipes: RefCell::new(Some(pipes)), introduction: Value::Null };
+        let mut peer = Self { child, pipes: RefCell::new(Some(pipes)), introduction: Value::Null, carrier: None };
         peer.introduction = peer.read(script);
+        let names = peer.introduction["names"].as_array().expect("names");
+        let names = names.iter().map(|name| name.as_str().expect("a name").to_owned()).collect();
+        let port = peer.introduction["port"].as_u64().expect("a port") as u16;
+        peer.carrier = Some(Carrier::new(names, port, &peer.word("/ca")));
         peer
-    }
-
-    /// What it said of itself.
-    pub(crate) fn introduction(&self) -> &Value {
-        &self.introduction
     }
 
     /// A word of its introduction.
@@ -50,10 +50,7 @@ impl Peer {
 
     /// A way to it.
     pub(crate) fn wire(&self, kind: fn(&HttpRequest) -> Kind) -> Wire {
-        let names = self.introduction["names"].as_array().expect("names");
-        let names = names.iter().map(|name| name.as_str().expect("a name").to_owned()).collect();
-        let port = self.introduction["port"].as_u64().expect("a port") as u16;
-        Wire::new(names, port, &self.word("/ca"), kind)
+        Wire::new(self.carrier.as_ref().expect("a running peer"), kind)
     }
 
     fn read(&self, what: &str) -> Value {

@@ -60,6 +60,9 @@ pub(crate) struct Call<'a> {
 
 type Fault = Box<dyn Fn(&Call<'_>) -> Answer>;
 
+/// What carries requests to one peer, with its open connections.
+pub(crate) struct Carrier(Agent);
+
 /// The way to one peer. Its copies share what happens on it.
 #[derive(Clone)]
 pub(crate) struct Wire(Rc<Inner>);
@@ -73,9 +76,9 @@ struct Inner {
     fault: RefCell<Option<Fault>>,
 }
 
-impl Wire {
+impl Carrier {
     /// To the peer that listens at a port under these names. Any other name is nowhere.
-    pub(crate) fn new(names: Vec<String>, port: u16, ca: &str, kind: fn(&HttpRequest) -> Kind) -> Self {
+    pub(crate) fn new(names: Vec<String>, port: u16, ca: &str) -> Self {
         let ca = Certificate::from_pem(ca.as_bytes()).expect("the peer's certificate");
         let tls = TlsConfig::builder()
             .provider(TlsProvider::Rustls)
@@ -90,8 +93,14 @@ impl Wire {
             .proxy(None)
             .timeout_global(Some(Duration::from_secs(20)))
             .build();
-        let agent = Agent::with_parts(config, DefaultConnector::default(), Here { names, port });
-        Self::with(Some(agent), kind)
+        Self(Agent::with_parts(config, DefaultConnector::default(), Here { names, port }))
+    }
+}
+
+impl Wire {
+    /// By this carrier.
+    pub(crate) fn new(carrier: &Carrier, kind: fn(&HttpRequest) -> Kind) -> Self {
+        Self::with(Some(carrier.0.clone()), kind)
     }
 
     /// To nobody.

@@ -20,7 +20,7 @@ pub(crate) const CASES: &[Case] = &[
     ("people are told which KEK it is", described),
     ("health is good when all is well", healthy),
     ("health is never answered from memory", health_is_fresh),
-    ("the KEK is looked at before the first wrap, once", looked_at_once),
+    ("the KEK is looked at before it wraps", looked_at),
     ("a disabled KEK is named so", disabled),
     ("a KEK that is going to be deleted is named so", pending_deletion),
     ("a missing KEK is named so", missing),
@@ -141,7 +141,7 @@ fn health_is_fresh(lab: &dyn Lab) {
     assert_eq!(holder.health(), Ok(()));
 }
 
-fn looked_at_once(lab: &dyn Lab) {
+fn looked_at(lab: &dyn Lab) {
     let holder = Holder::new(lab, Subject::Bunker);
     holder.wire.fault(|call| {
         assert!(call.kind != Kind::Wrap || call.before > 0 || call.wire_sent(Kind::Describe) == 1, "not looked at");
@@ -150,7 +150,9 @@ fn looked_at_once(lab: &dyn Lab) {
     for _ in 0..3 {
         holder.wrap().unwrap();
     }
-    assert_eq!((holder.wire.sent(Kind::Describe), holder.wire.sent(Kind::Wrap)), (1, 3));
+    // Once is enough where the provider itself refuses to wrap under a KEK that was switched off since.
+    let looks = if lab.wraps_when_disabled() { 3 } else { 1 };
+    assert_eq!((holder.wire.sent(Kind::Describe), holder.wire.sent(Kind::Wrap)), (looks, 3));
 }
 
 fn disabled(lab: &dyn Lab) {
