@@ -10,6 +10,7 @@ import { ensureChromium } from "./setup/chromium.mjs";
 import { buildPage } from "./setup/page.mjs";
 import { ensurePeers } from "./setup/peers.mjs";
 import { ROOT, inRoot } from "./setup/paths.mjs";
+import { ensurePromtool } from "./setup/promtool.mjs";
 
 /** The test runner of everything that is not Rust. */
 const VITEST = "node_modules/vitest/vitest.mjs";
@@ -27,6 +28,11 @@ const STAGES = [
   { name: "cargo", what: "Rust tests", work: (kit) => cargo(kit, ["test", "--locked", "--workspace"]) },
   { name: "wasm", what: "Threshold core's tests as WebAssembly", work: wasmTests },
   { name: "hsm", what: "HSM adapters against their peers", work: hsmTests },
+  {
+    name: "alerts",
+    what: "Alerts for operators",
+    work: async (kit) => node(kit, ["ops/check.mjs"], { PROMTOOL: await ensurePromtool() }),
+  },
   {
     name: "cli",
     what: "Command-line client",
