@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
 use crate::{
-    lab::{Lab, Refusal, State, Subject},
+    lab::{Forms, Lab, Refusal, State, Subject},
     peer::Peer,
     wire::{Kind, Wire},
 };
@@ -77,15 +77,7 @@ impl Lab for Moto {
     }
 
     fn wire(&self) -> Wire {
-        self.0.wire(|request| {
-            let target = request.headers.iter().find(|(name, _)| *name == "x-amz-target").expect("a target");
-            match target.1.as_str() {
-                "TrentService.DescribeKey" => Kind::Describe,
-                "TrentService.Encrypt" => Kind::Wrap,
-                "TrentService.Decrypt" => Kind::Unwrap,
-                other => panic!("{other}"),
-            }
-        })
+        self.0.wire(FORMS.kind)
     }
 
     fn names(&self) -> (&'static str, String) {
@@ -112,10 +104,6 @@ impl Lab for Moto {
     /// The first bytes of moto's ciphertexts are the key's name in plain, and it looks for that key.
     fn altered(&self) -> &'static [HsmError] {
         &[HsmError::DoesNotOpen, HsmError::CredentialsRefused, HsmError::KeyMissing]
-    }
-
-    fn throttled(&self) -> (u16, Value) {
-        (400, json!({"__type": "ThrottlingException", "message": "Rate exceeded"}))
     }
 
     fn refusals(&self) -> Vec<Refusal> {
@@ -154,28 +142,46 @@ impl Lab for Moto {
         ]
     }
 
-    fn name_other_key(&self) -> fn(Kind, &mut Value) -> bool {
-        |kind, answer| {
-            let other = "arn:aws:kms:eu-central-1:123456789012:key/67b00c46-2e69-48ef-84fa-1accaf5a01fe";
-            match kind {
-                Kind::Describe => answer["KeyMetadata"]["Arn"] = other.into(),
-                Kind::Wrap | Kind::Unwrap => answer["KeyId"] = other.into(),
-                Kind::Challenge | Kind::Token => return false,
-            }
-            true
-        }
+    fn forms(&self) -> &'static Forms {
+        &FORMS
     }
+}
 
-    fn replace_opened(&self) -> fn(&mut Value, &[u8]) {
-        |answer, bytes| answer["Plaintext"] = STANDARD.encode(bytes).into()
-    }
+/// Requests and answers.
+pub(crate) static FORMS: Forms = Forms {
+    kind,
+    tamper: (Kind::Wrap, tamper),
+    throttled: || (400, json!({"__type": "ThrottlingException", "message": "Rate exceeded"})),
+    name_other_key,
+    replace_opened,
+};
 
-    fn tamper(&self) -> (Kind, fn(&mut HttpRequest)) {
-        let alter = |request: &mut HttpRequest| {
-            let text = String::from_utf8(request.body.to_vec()).expect("JSON");
-            assert!(text.contains("\"bunker\""));
-            request.body = Zeroizing::new(text.replace("\"bunker\"", "\"cosigner\"").into_bytes());
-        };
-        (Kind::Wrap, alter)
+fn kind(request: &HttpRequest) -> Kind {
+    let target = request.headers.iter().find(|(name, _)| *name == "x-amz-target").expect("a target");
+    match target.1.as_str() {
+        "TrentService.DescribeKey" => Kind::Describe,
+        "TrentService.Encrypt" => Kind::Wrap,
+        "TrentService.Decrypt" => Kind::Unwrap,
+        other => panic!("{other}"),
     }
+}
+
+fn tamper(request: &mut HttpRequest) {
+    let text = String::from_utf8(request.body.to_vec()).expect("JSON");
+    assert!(text.contains("\"bunker\""));
+    request.body = Zeroizing::new(text.replace("\"bunker\"", "\"cosigner\"").into_bytes());
+}
+
+fn name_other_key(kind: Kind, answer: &mut Value) -> bool {
+    let other = "arn:aws:kms:eu-central-1:123456789012:key/67b00c46-2e69-48ef-84fa-1accaf5a01fe";
+    match kind {
+        Kind::Describe => answer["KeyMetadata"]["Arn"] = other.into(),
+        Kind::Wrap | Kind::Unwrap => answer["KeyId"] = other.into(),
+        Kind::Challenge | Kind::Token => return false,
+    }
+    true
+}
+
+fn replace_opened(answer: &mut Value, bytes: &[u8]) {
+    answer["Plaintext"] = STANDARD.encode(bytes).into()
 }

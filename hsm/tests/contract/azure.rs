@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
 use crate::{
-    lab::{Lab, Refusal, State, Subject},
+    lab::{Forms, Lab, Refusal, State, Subject},
     peer::{Peer, prove},
     wire::{Kind, Wire},
 };
@@ -113,18 +113,7 @@ impl Lab for Fake {
     }
 
     fn wire(&self) -> Wire {
-        self.peer.wire(|request| {
-            let path = request.url.split('?').next().expect("a path");
-            let has_token = request.headers.iter().any(|(name, _)| *name == "authorization");
-            match (request.method, path) {
-                (Method::Post, path) if path.starts_with("https://login.microsoftonline.com/") => Kind::Token,
-                (Method::Post, path) if path.ends_with("/wrapkey") => Kind::Wrap,
-                (Method::Post, path) if path.ends_with("/unwrapkey") => Kind::Unwrap,
-                (Method::Get, _) if has_token => Kind::Describe,
-                (Method::Get, _) => Kind::Challenge,
-                (Method::Post, other) => panic!("{other}"),
-            }
-        })
+        self.peer.wire(FORMS.kind)
     }
 
     fn names(&self) -> (&'static str, String) {
@@ -152,10 +141,6 @@ impl Lab for Fake {
         true
     }
 
-    fn throttled(&self) -> (u16, Value) {
-        (429, answer("Throttled", "Request was not processed because too many requests were received.", None))
-    }
-
     fn refusals(&self) -> Vec<Refusal> {
         let refusal =
             |status, code: &str, inner: Option<&str>, error| Refusal { status, body: answer(code, "", inner), error };
@@ -177,31 +162,8 @@ impl Lab for Fake {
         ]
     }
 
-    fn name_other_key(&self) -> fn(Kind, &mut Value) -> bool {
-        |kind, answer| {
-            let other = "https://passport.vault.azure.net/keys/bunker/0123456789abcdef0123456789abcdef";
-            match kind {
-                Kind::Describe => answer["key"]["kid"] = other.into(),
-                Kind::Wrap | Kind::Unwrap => answer["kid"] = other.into(),
-                Kind::Challenge | Kind::Token => return false,
-            }
-            true
-        }
-    }
-
-    fn replace_opened(&self) -> fn(&mut Value, &[u8]) {
-        |answer, bytes| answer["value"] = URL_SAFE_NO_PAD.encode(bytes).into()
-    }
-
-    fn tamper(&self) -> (Kind, fn(&mut HttpRequest)) {
-        let alter = |request: &mut HttpRequest| {
-            for (name, value) in &mut request.headers {
-                if *name == "authorization" {
-                    *value = Zeroizing::new(value.replacen("Bearer ", "Bearer x", 1));
-                }
-            }
-        };
-        (Kind::Wrap, alter)
+    fn forms(&self) -> &'static Forms {
+        &FORMS
     }
 }
 
@@ -210,4 +172,50 @@ fn answer(code: &str, message: &str, inner: Option<&str>) -> Value {
         Some(inner) => json!({"error": {"code": code, "message": message, "innererror": {"code": inner}}}),
         None => json!({"error": {"code": code, "message": message}}),
     }
+}
+
+/// Requests and answers.
+pub(crate) static FORMS: Forms = Forms {
+    kind,
+    tamper: (Kind::Wrap, tamper),
+    throttled: || {
+        (429, answer("Throttled", "Request was not processed because too many requests were received.", None))
+    },
+    name_other_key,
+    replace_opened,
+};
+
+fn kind(request: &HttpRequest) -> Kind {
+    let path = request.url.split('?').next().expect("a path");
+    let has_token = request.headers.iter().any(|(name, _)| *name == "authorization");
+    match (request.method, path) {
+        (Method::Post, path) if path.starts_with("https://login.microsoftonline.com/") => Kind::Token,
+        (Method::Post, path) if path.ends_with("/wrapkey") => Kind::Wrap,
+        (Method::Post, path) if path.ends_with("/unwrapkey") => Kind::Unwrap,
+        (Method::Get, _) if has_token => Kind::Describe,
+        (Method::Get, _) => Kind::Challenge,
+        (Method::Post, other) => panic!("{other}"),
+    }
+}
+
+fn tamper(request: &mut HttpRequest) {
+    for (name, value) in &mut request.headers {
+        if *name == "authorization" {
+            *value = Zeroizing::new(value.replacen("Bearer ", "Bearer x", 1));
+        }
+    }
+}
+
+fn name_other_key(kind: Kind, answer: &mut Value) -> bool {
+    let other = "https://passport.vault.azure.net/keys/bunker/0123456789abcdef0123456789abcdef";
+    match kind {
+        Kind::Describe => answer["key"]["kid"] = other.into(),
+        Kind::Wrap | Kind::Unwrap => answer["kid"] = other.into(),
+        Kind::Challenge | Kind::Token => return false,
+    }
+    true
+}
+
+fn replace_opened(answer: &mut Value, bytes: &[u8]) {
+    answer["value"] = URL_SAFE_NO_PAD.encode(bytes).into()
 }

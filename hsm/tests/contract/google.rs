@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
 use crate::{
-    lab::{Lab, Refusal, State, Subject},
+    lab::{Forms, Lab, Refusal, State, Subject},
     peer::{Peer, prove},
     wire::{Kind, Wire},
 };
@@ -72,18 +72,7 @@ impl Lab for Fake {
     }
 
     fn wire(&self) -> Wire {
-        self.peer.wire(|request| {
-            let url = request.url.as_str();
-            if url == "https://oauth2.googleapis.com/token" {
-                return Kind::Token;
-            }
-            assert!(url.starts_with("https://cloudkms.googleapis.com/v1/projects/"), "{url}");
-            match url.rsplit_once(':') {
-                Some((_, "encrypt")) => Kind::Wrap,
-                Some((_, "decrypt")) => Kind::Unwrap,
-                _ => Kind::Describe,
-            }
-        })
+        self.peer.wire(FORMS.kind)
     }
 
     fn names(&self) -> (&'static str, String) {
@@ -108,10 +97,6 @@ impl Lab for Fake {
 
     fn set_ahead_s(&self, seconds: i64) {
         self.peer.command(&json!({"ahead_s": seconds}));
-    }
-
-    fn throttled(&self) -> (u16, Value) {
-        (429, answer(429, "RESOURCE_EXHAUSTED", "Quota exceeded for quota metric"))
     }
 
     fn refusals(&self) -> Vec<Refusal> {
@@ -141,39 +126,58 @@ impl Lab for Fake {
         ]
     }
 
-    fn name_other_key(&self) -> fn(Kind, &mut Value) -> bool {
-        |kind, answer| {
-            let other = "projects/passport-test/locations/europe-west3/keyRings/passport/cryptoKeys/bunker2";
-            match kind {
-                Kind::Describe => answer["name"] = other.into(),
-                Kind::Wrap => answer["name"] = format!("{other}/cryptoKeyVersions/1").into(),
-                // What decrypts has no name.
-                Kind::Unwrap | Kind::Challenge | Kind::Token => return false,
-            }
-            true
-        }
-    }
-
-    fn replace_opened(&self) -> fn(&mut Value, &[u8]) {
-        |answer, bytes| {
-            answer["plaintext"] = STANDARD.encode(bytes).into();
-            answer["plaintextCrc32c"] = Crc::<u32>::new(&CRC_32_ISCSI).checksum(bytes).to_string().into();
-        }
-    }
-
-    fn tamper(&self) -> (Kind, fn(&mut HttpRequest)) {
-        let alter = |request: &mut HttpRequest| {
-            // One letter of the signed word, in what it claims.
-            let mut text = String::from_utf8(request.body.to_vec()).expect("a form");
-            let at = text.find('.').expect("a signed word") + 20;
-            let letter = if &text[at..=at] == "A" { "B" } else { "A" };
-            text.replace_range(at..=at, letter);
-            request.body = Zeroizing::new(text.into_bytes());
-        };
-        (Kind::Token, alter)
+    fn forms(&self) -> &'static Forms {
+        &FORMS
     }
 }
 
 fn answer(code: u16, status: &str, message: &str) -> Value {
     json!({"error": {"code": code, "message": message, "status": status}})
+}
+
+/// Requests and answers.
+pub(crate) static FORMS: Forms = Forms {
+    kind,
+    tamper: (Kind::Token, tamper),
+    throttled: || (429, answer(429, "RESOURCE_EXHAUSTED", "Quota exceeded for quota metric")),
+    name_other_key,
+    replace_opened,
+};
+
+fn kind(request: &HttpRequest) -> Kind {
+    let url = request.url.as_str();
+    if url == "https://oauth2.googleapis.com/token" {
+        return Kind::Token;
+    }
+    assert!(url.starts_with("https://cloudkms.googleapis.com/v1/projects/"), "{url}");
+    match url.rsplit_once(':') {
+        Some((_, "encrypt")) => Kind::Wrap,
+        Some((_, "decrypt")) => Kind::Unwrap,
+        _ => Kind::Describe,
+    }
+}
+
+fn tamper(request: &mut HttpRequest) {
+    // One letter of the signed word, in what it claims.
+    let mut text = String::from_utf8(request.body.to_vec()).expect("a form");
+    let at = text.find('.').expect("a signed word") + 20;
+    let letter = if &text[at..=at] == "A" { "B" } else { "A" };
+    text.replace_range(at..=at, letter);
+    request.body = Zeroizing::new(text.into_bytes());
+}
+
+fn name_other_key(kind: Kind, answer: &mut Value) -> bool {
+    let other = "projects/passport-test/locations/europe-west3/keyRings/passport/cryptoKeys/bunker2";
+    match kind {
+        Kind::Describe => answer["name"] = other.into(),
+        Kind::Wrap => answer["name"] = format!("{other}/cryptoKeyVersions/1").into(),
+        // What decrypts has no name.
+        Kind::Unwrap | Kind::Challenge | Kind::Token => return false,
+    }
+    true
+}
+
+fn replace_opened(answer: &mut Value, bytes: &[u8]) {
+    answer["plaintext"] = STANDARD.encode(bytes).into();
+    answer["plaintextCrc32c"] = Crc::<u32>::new(&CRC_32_ISCSI).checksum(bytes).to_string().into();
 }

@@ -87,16 +87,24 @@ pub(crate) trait Lab {
     fn wraps_when_disabled(&self) -> bool {
         false
     }
-    /// The provider's way to say "too many requests".
-    fn throttled(&self) -> (u16, Value);
     /// What the provider documents for an unwrap that it refuses.
     fn refusals(&self) -> Vec<Refusal>;
-    /// Makes an answer name another key; false for an answer that names none.
-    fn name_other_key(&self) -> fn(Kind, &mut Value) -> bool;
-    /// Puts other bytes into the answer to an unwrap, with all that goes with them.
-    fn replace_opened(&self) -> fn(&mut Value, &[u8]);
+    /// What its requests and answers look like.
+    fn forms(&self) -> &'static Forms;
+}
+
+/// What a provider's requests and answers look like, and how to forge them.
+pub(crate) struct Forms {
+    /// What a request is for.
+    pub(crate) kind: fn(&HttpRequest) -> Kind,
     /// Which request carries the proof of who asks, and how somebody on the way would alter it.
-    fn tamper(&self) -> (Kind, fn(&mut HttpRequest));
+    pub(crate) tamper: (Kind, fn(&mut HttpRequest)),
+    /// "Too many requests".
+    pub(crate) throttled: fn() -> (u16, Value),
+    /// Makes an answer name another key; false for an answer that names none.
+    pub(crate) name_other_key: fn(Kind, &mut Value) -> bool,
+    /// Puts other bytes into the answer to an unwrap, with all that goes with them.
+    pub(crate) replace_opened: fn(&mut Value, &[u8]),
 }
 
 /// A holder with its way to the peer.

@@ -11,6 +11,7 @@ mod azure;
 mod cases;
 mod google;
 mod lab;
+mod live;
 mod peer;
 mod simulator;
 mod wire;
@@ -69,6 +70,15 @@ fn azure_keeps_the_contract(algorithm: Algorithm) {
     fake.delete();
     assert_eq!(holder.wrap(), Err(HsmError::KeyMissing));
     assert_eq!(holder.unwrap(&wrapped), Err(HsmError::KeyMissing));
+}
+
+#[test]
+fn the_live_services_keep_the_contract_where_they_are_asked_for() {
+    for provider in ["aws", "google", "azure"] {
+        if let Some(live) = live::Live::asked_for(provider) {
+            keeps_the_contract(&live);
+        }
+    }
 }
 
 /// Tries every case, and fails at the end with all that failed.

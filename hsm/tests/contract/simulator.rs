@@ -3,13 +3,12 @@
 use std::sync::Arc;
 
 use frost_wasm_core::secret::Secret32;
-use passport_hsm::{HttpRequest, Settings};
-use serde_json::Value;
+use passport_hsm::Settings;
 
 use crate::{
     cases,
-    lab::{Lab, Refusal, State, Subject},
-    wire::{Kind, Wire},
+    lab::{Forms, Lab, Refusal, State, Subject},
+    wire::Wire,
 };
 
 pub(crate) struct Simulation;
@@ -70,23 +69,11 @@ impl Lab for Simulation {
         panic!("{seconds}");
     }
 
-    fn throttled(&self) -> (u16, Value) {
-        panic!("nobody to throttle");
-    }
-
     fn refusals(&self) -> Vec<Refusal> {
         Vec::new()
     }
 
-    fn name_other_key(&self) -> fn(Kind, &mut Value) -> bool {
-        |_, _| false
-    }
-
-    fn replace_opened(&self) -> fn(&mut Value, &[u8]) {
-        |_, _| {}
-    }
-
-    fn tamper(&self) -> (Kind, fn(&mut HttpRequest)) {
-        (Kind::Wrap, |_| {})
+    fn forms(&self) -> &'static Forms {
+        panic!("nobody to talk to");
     }
 }

@@ -80,21 +80,30 @@ impl Carrier {
     /// To the peer that listens at a port under these names. Any other name is nowhere.
     pub(crate) fn new(names: Vec<String>, port: u16, ca: &str) -> Self {
         let ca = Certificate::from_pem(ca.as_bytes()).expect("the peer's certificate");
-        let tls = TlsConfig::builder()
-            .provider(TlsProvider::Rustls)
-            .root_certs(RootCerts::Specific(Arc::new(vec![ca])))
-            .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::ring::default_provider()))
-            .build();
-        let config = Config::builder()
-            .tls_config(tls)
-            .https_only(true)
-            .http_status_as_error(false)
-            .max_redirects(0)
-            .proxy(None)
-            .timeout_global(Some(Duration::from_secs(20)))
-            .build();
+        let config = config(RootCerts::Specific(Arc::new(vec![ca])));
         Self(Agent::with_parts(config, DefaultConnector::default(), Here { names, port }))
     }
+
+    /// To everybody, as the system's certificates say.
+    pub(crate) fn public() -> Self {
+        Self(Agent::new_with_config(config(RootCerts::PlatformVerifier)))
+    }
+}
+
+fn config(roots: RootCerts) -> Config {
+    let tls = TlsConfig::builder()
+        .provider(TlsProvider::Rustls)
+        .root_certs(roots)
+        .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::ring::default_provider()))
+        .build();
+    Config::builder()
+        .tls_config(tls)
+        .https_only(true)
+        .http_status_as_error(false)
+        .max_redirects(0)
+        .proxy(None)
+        .timeout_global(Some(Duration::from_secs(20)))
+        .build()
 }
 
 impl Wire {

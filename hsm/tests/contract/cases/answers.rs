@@ -68,7 +68,7 @@ fn refusals(lab: &dyn Lab) {
 }
 
 fn other_key(lab: &dyn Lab) {
-    let name = lab.name_other_key();
+    let name = lab.forms().name_other_key;
     let mut tried = 0;
     for kind in [Kind::Describe, Kind::Wrap, Kind::Unwrap] {
         if !name(kind, &mut json!({"KeyMetadata": {}, "primary": {}, "key": {}})) {
@@ -176,7 +176,7 @@ fn redirect(lab: &dyn Lab) {
 }
 
 fn wrong_length(lab: &dyn Lab) {
-    let replace = lab.replace_opened();
+    let replace = lab.forms().replace_opened;
     for length in [0, 1, 16, 31, 33, 64] {
         let bytes = vec![7; length];
         let result = outcome(lab, Kind::Unwrap, move |answer| edited(answer, |json| replace(json, &bytes)));
@@ -185,7 +185,7 @@ fn wrong_length(lab: &dyn Lab) {
 }
 
 fn another_key(lab: &dyn Lab) {
-    let replace = lab.replace_opened();
+    let replace = lab.forms().replace_opened;
     let result = outcome(lab, Kind::Unwrap, move |answer| edited(answer, |json| replace(json, &[7; 32])));
     assert_eq!(result, Err(HsmError::DoesNotOpen));
 }

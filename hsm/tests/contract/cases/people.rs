@@ -62,7 +62,7 @@ fn session(lab: &dyn Lab) {
 }
 
 fn tampered(lab: &dyn Lab) {
-    let (kind, alter) = lab.tamper();
+    let (kind, alter) = lab.forms().tamper;
     let holder = Holder::new(lab, Subject::Bunker);
     holder.wire.fault(move |call| {
         if call.kind != kind {

@@ -65,13 +65,13 @@ impl Check {
 }
 
 fn throttled_twice(lab: &dyn Lab) {
-    let (status, body) = lab.throttled();
+    let (status, body) = (lab.forms().throttled)();
     let (holder, check) = before_that(lab, 2, move |_| forged(status, &body));
     check.goes_well(&holder, 3);
 }
 
 fn throttled_for_ever(lab: &dyn Lab) {
-    let (status, body) = lab.throttled();
+    let (status, body) = (lab.forms().throttled)();
     let (holder, check) = before_that(lab, usize::MAX, move |_| forged(status, &body));
     check.fails(&holder, HsmError::Throttled, ATTEMPTS as usize);
     // Something in front of the provider has other words for it.
@@ -81,7 +81,7 @@ fn throttled_for_ever(lab: &dyn Lab) {
 
 fn asked_to_wait(lab: &dyn Lab) {
     let asks = |lab: &dyn Lab, seconds: &'static str| {
-        let (status, body) = lab.throttled();
+        let (status, body) = (lab.forms().throttled)();
         before_that(lab, 1, move |_| {
             forged(status, &body).map(|mut answer| {
                 answer.headers.push(("retry-after".into(), seconds.into()));
