@@ -7,6 +7,8 @@ use operations_core::{
     state::Mutation,
 };
 
+use serde_json::json;
+
 use crate::world::{T0_MS, World, team};
 
 const DAY_MS: u64 = 24 * 60 * 60 * 1000;
@@ -150,4 +152,57 @@ fn every_step_that_changes_something_of_worth_is_in_the_record() {
     assert_eq!(world.records.len(), before + 1);
     assert_eq!((&entry["what"], &entry["target"]), (&"sealed".into(), &"deployment".into()));
     assert_eq!((&entry["by"], &entry["reason"]), (&team[0].0.to_string().into(), &"a leak".into()));
+}
+
+/// A record is hashed as it is written. One that read back would be written otherwise would look edited.
+#[test]
+fn every_kind_of_record_reads_back_byte_for_byte() {
+    let (operator, id, who) = ("0011223344556677", "8899aabbccddeeff", "00112233445566778899aabbccddeeff");
+    let (hash, scopes) = ("ab".repeat(32), json!(["read", "backup"]));
+    let target = json!({ "account": who });
+    let happenings = [
+        json!({ "what": "operators_set_up", "operators": [operator], "unseal_threshold": 2 }),
+        json!({ "what": "operator_added", "operator": operator, "scopes": scopes }),
+        json!({ "what": "operator_removed", "operator": operator }),
+        json!({ "what": "operator_token_rotated", "operator": operator }),
+        json!({ "what": "sealed", "target": "deployment", "reason": "a \"leak\" – 漢" }),
+        json!({ "what": "unseal_begun", "target": target, "unsealing": id, "reason": "x" }),
+        json!({ "what": "unseal_word", "target": target, "unsealing": id, "reason": "x" }),
+        json!({ "what": "unsealed", "target": target, "unsealing": id, "words": [operator] }),
+        json!({ "what": "unseal_expired", "target": target, "unsealing": id, "reason": "x" }),
+        json!({ "what": "unseal_ended", "target": target, "unsealing": id, "reason": "x" }),
+        json!({ "what": "proposed", "proposal": id, "change": { "kind": "add_operator", "scopes": scopes, "lifetime_s": null } }),
+        json!({ "what": "approved", "proposal": id, "change": { "kind": "set_unseal_threshold", "k": 3 } }),
+        json!({ "what": "approved", "proposal": id, "change": { "kind": "set_export_delay", "seconds": null } }),
+        json!({ "what": "proposal_expired", "proposal": id, "change": { "kind": "begin_rotation" } }),
+        json!({ "what": "command_refused", "command": "seal", "reason": "scope_missing" }),
+        json!({ "what": "command_refused", "command": "seal", "reason": "scope_missing", "id": who }),
+        json!({ "what": "refusals_counted", "class": "login", "count": u64::MAX }),
+        json!({ "what": "login", "outcome": "ok", "method": "password", "who": who }),
+        json!({ "what": "login", "outcome": { "refused": "wrong_password" }, "method": "refresh", "who": null }),
+        json!({ "what": "account_created", "who": who }),
+        json!({ "what": "account_deleted", "who": who }),
+        json!({ "what": "credentials_changed", "who": who }),
+        json!({ "what": "session_revoked", "who": who }),
+        json!({ "what": "canary", "name": "a", "touched": "b" }),
+        json!({ "what": "rotation_begun" }),
+        json!({ "what": "rotation_progress", "done": 1, "total": 2, "failed": 0 }),
+        json!({ "what": "rotation_done", "done": 1, "total": 2, "failed": 1 }),
+        json!({ "what": "backup_made", "groups": 3, "digest": hash }),
+        json!({ "what": "audit_pruned", "through": 9, "hash": hash }),
+    ];
+    let mut head = AuditHead::default();
+    for happening in &happenings {
+        for more in [json!({}), json!({ "by": operator }), json!({ "by": operator, "request_id": "aB:9" })] {
+            let mut all = happening.clone();
+            all.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            let entry: DeploymentEntry = serde_json::from_value(all.clone()).unwrap();
+            assert_eq!(serde_json::to_value(&entry).unwrap(), all, "something was left out or added");
+            let record = head.append(T0_MS, entry);
+            let text = serde_json::to_string(&record).unwrap();
+            let back: DeploymentRecord = serde_json::from_str(&text).unwrap();
+            assert_eq!(serde_json::to_string(&back).unwrap(), text);
+            head = head.follow(&back).unwrap();
+        }
+    }
 }
