@@ -33,7 +33,7 @@ pub use resource::CryptoKey;
 use wire::{CryptoKeyAnswer, DecryptRequest, Decrypted, EncryptRequest, Encrypted, crc32c};
 
 const ENDPOINT: &str = "https://cloudkms.googleapis.com";
-const TOKEN_ENDPOINT: &str = "https://oauth2.googleapis.com/token";
+const TOKEN_ENDPOINT: &str = "https://oauth2.googleapis.com";
 /// Longest ciphertext of a 32-byte key that is believed, in bytes. It is about 110.
 const CIPHERTEXT_MAX_BYTES: usize = 1024;
 
@@ -46,7 +46,7 @@ pub struct Settings {
     pub account: ServiceAccount,
     /// Scheme and host instead of Google's own, without a path.
     pub endpoint: Option<String>,
-    /// Where tokens are asked for, instead of Google's own.
+    /// Scheme and host that give out tokens instead of Google's own, without a path.
     pub token_endpoint: Option<String>,
 }
 
@@ -102,12 +102,12 @@ impl<P: Transport + JwtSigner> Google<P> {
         if let Some(token) = self.token.get(self.platform.now_ms()) {
             return Ok(token);
         }
-        let url = self.settings.token_endpoint.as_deref().unwrap_or(TOKEN_ENDPOINT);
-        let assertion: SecretString = self.settings.account.assertion(url, &self.platform).await?;
+        let url = format!("{}/token", self.settings.token_endpoint.as_deref().unwrap_or(TOKEN_ENDPOINT));
+        let assertion: SecretString = self.settings.account.assertion(&url, &self.platform).await?;
         let make = || {
             let grant = "urn:ietf:params:oauth:grant-type:jwt-bearer";
             let fields = [("grant_type", grant), ("assertion", assertion.expose_secret())];
-            Ok(HttpRequest::post_form(url.to_owned(), &fields))
+            Ok(HttpRequest::post_form(url.clone(), &fields))
         };
         let judge = |response: &_| granted(response, verdict::is_clock);
         let (token, lifetime_s) = retry::send(&self.platform, deadline, make, judge).await?;

@@ -23,6 +23,26 @@ impl Moto {
     pub(crate) fn start() -> Self {
         Self(Peer::start("moto_kms.py"))
     }
+
+    /// The bunker's settings, with an endpoint of his own.
+    pub(crate) fn elsewhere(&self) -> Settings {
+        self.changed(|settings| settings.endpoint = Some("https://kms.passport.test".to_owned()))
+    }
+
+    /// The bunker with a key that is kept in one place, and a configuration that demands one.
+    pub(crate) fn kept(&self, key: &str, demanded: KeyStore) -> Settings {
+        self.changed(|settings| {
+            settings.key = KeyArn::parse(&self.0.word(&format!("/keys/{key}"))).expect("an ARN");
+            settings.key_store = demanded;
+        })
+    }
+
+    fn changed(&self, change: impl FnOnce(&mut aws::Settings)) -> Settings {
+        let Settings::Aws(settings) = self.settings(Subject::Bunker) else { panic!("other settings") };
+        let mut settings = Arc::into_inner(settings).expect("the only one");
+        change(&mut settings);
+        Settings::Aws(Arc::new(settings))
+    }
 }
 
 impl Lab for Moto {

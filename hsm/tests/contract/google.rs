@@ -29,6 +29,15 @@ impl Fake {
         Self { peer: Peer::start("google_kms.py"), proofs }
     }
 
+    /// The bunker's settings, with endpoints of his own.
+    pub(crate) fn elsewhere(&self) -> Settings {
+        let Settings::Google(settings) = self.settings(Subject::Bunker) else { panic!("other settings") };
+        let mut settings = Arc::into_inner(settings).expect("the only one");
+        settings.endpoint = Some("https://kms.passport.test".to_owned());
+        settings.token_endpoint = Some("https://tokens.passport.test".to_owned());
+        Settings::Google(Arc::new(settings))
+    }
+
     /// Gives the key that is to replace the bunker's a new version.
     pub(crate) fn rotate_next(&self) {
         self.peer.command(&json!({"key": "next", "state": "rotated"}));
@@ -146,10 +155,12 @@ pub(crate) static FORMS: Forms = Forms {
 
 fn kind(request: &HttpRequest) -> Kind {
     let url = request.url.as_str();
-    if url == "https://oauth2.googleapis.com/token" {
+    if ["https://oauth2.googleapis.com/token", "https://tokens.passport.test/token"].contains(&url) {
         return Kind::Token;
     }
-    assert!(url.starts_with("https://cloudkms.googleapis.com/v1/projects/"), "{url}");
+    let is_kms =
+        ["https://cloudkms.googleapis.com/", "https://kms.passport.test/"].iter().any(|it| url.starts_with(it));
+    assert!(is_kms, "{url}");
     match url.rsplit_once(':') {
         Some((_, "encrypt")) => Kind::Wrap,
         Some((_, "decrypt")) => Kind::Unwrap,

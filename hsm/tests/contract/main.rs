@@ -18,7 +18,8 @@ mod wire;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use passport_hsm::{HsmError, azure::Algorithm};
+use frost_wasm_core::group::HolderRole;
+use passport_hsm::{HolderHsm, HsmError, Settings, aws::KeyStore, azure::Algorithm};
 
 use lab::{DEK, Holder, Lab, Subject};
 
@@ -30,7 +31,20 @@ fn the_simulator_keeps_the_contract() {
 #[test]
 #[ignore = "needs the peers: npm test -- --only=hsm"]
 fn aws_keeps_the_contract() {
-    keeps_the_contract(&aws::Moto::start());
+    let moto = aws::Moto::start();
+    keeps_the_contract(&moto);
+    asks_elsewhere(&moto, &moto.elsewhere());
+    // And of this provider alone, which has two kinds of hardware: the one that is demanded has to be it.
+    let (ours, theirs) = (KeyStore::CloudHsm, KeyStore::Kms);
+    for (key, demanded, result) in [
+        ("bunker", theirs, Ok(())),
+        ("cloudhsm", ours, Ok(())),
+        ("bunker", ours, Err(HsmError::NotHardware)),
+        ("cloudhsm", theirs, Err(HsmError::NotHardware)),
+    ] {
+        let hsm = HolderHsm::new(HolderRole::Bunker, &moto.kept(key, demanded), None, &moto.wire()).unwrap();
+        assert_eq!(lab::wrap(&hsm).map(drop), result, "{key} where {demanded:?} is demanded");
+    }
 }
 
 #[test]
@@ -38,6 +52,7 @@ fn aws_keeps_the_contract() {
 fn google_keeps_the_contract() {
     let fake = google::Fake::start();
     keeps_the_contract(&fake);
+    asks_elsewhere(&fake, &fake.elsewhere());
     // And of this provider alone, whose keys have versions: what an older one wrapped still opens.
     let holder = Holder::new(&fake, Subject::Next);
     let wrapped = holder.wrap().unwrap();
@@ -79,6 +94,17 @@ fn the_live_services_keep_the_contract_where_they_are_asked_for() {
             keeps_the_contract(&live);
         }
     }
+}
+
+/// An endpoint of somebody's own is asked, and no other.
+fn asks_elsewhere(lab: &dyn Lab, settings: &Settings) {
+    let wire = lab.wire();
+    wire.fault(|call| {
+        assert!(!call.request.url.contains("googleapis.com") && !call.request.url.starts_with("https://kms.eu"));
+        call.pass()
+    });
+    let hsm = HolderHsm::new(HolderRole::Bunker, settings, None, &wire).unwrap();
+    assert_eq!(lab::unwrap(&hsm, &lab::wrap(&hsm).unwrap()), Ok(DEK));
 }
 
 /// Tries every case, and fails at the end with all that failed.

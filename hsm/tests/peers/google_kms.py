@@ -20,6 +20,8 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 import peer
 
 KMS, TOKENS = "cloudkms.googleapis.com", "oauth2.googleapis.com"
+# The same two, for who names endpoints of his own.
+OWN_KMS, OWN_TOKENS = "kms.passport.test", "tokens.passport.test"
 RING = "projects/passport-test/locations/europe-west3/keyRings/passport"
 SCOPES = {"https://www.googleapis.com/auth/cloudkms", "https://www.googleapis.com/auth/cloud-platform"}
 LIFETIME_S = 3600
@@ -119,7 +121,7 @@ class Kms:
 
     # The token endpoint.
 
-    def token(self, body):
+    def token(self, host, body):
         """RFC 7523, with Google's words where it refuses."""
         form = dict(urllib.parse.parse_qsl(body.decode()))
         refuse = lambda error, description: Refused(400, {"error": error, "error_description": description})
@@ -145,7 +147,7 @@ class Kms:
         if not (now - LIFETIME_S - SKEW_S < iat < now + SKEW_S) or exp < now - SKEW_S or exp - iat > LIFETIME_S:
             reason = "Invalid JWT: Token must be a short-lived token (60 minutes) and in a reasonable timeframe. Check your iat and exp values in the JWT claim."
             raise refuse("invalid_grant", reason)
-        if claims.get("aud") not in (f"https://{TOKENS}/token", f"https://{TOKENS}/"):
+        if claims.get("aud") not in (f"https://{host}/token", f"https://{host}/"):
             raise refuse("invalid_grant", "Invalid JWT: Failed audience check.")
         if not SCOPES & set(claims.get("scope", "").split()):
             raise refuse("invalid_scope", "Invalid OAuth scope or ID token audience provided.")
@@ -219,11 +221,11 @@ class Kms:
             raise refused(400, "FAILED_PRECONDITION", reason)
 
     def answer(self, method, host, path, body, authorization):
-        if host == TOKENS and (method, path) == ("POST", "/token"):
-            return self.token(body)
+        if host in (TOKENS, OWN_TOKENS) and (method, path) == ("POST", "/token"):
+            return self.token(host, body)
         path, _, query = path.partition("?")
         name, _, operation = urllib.parse.unquote(path.removeprefix("/v1/")).partition(":")
-        if host != KMS or not path.startswith("/v1/projects/"):
+        if host not in (KMS, OWN_KMS) or not path.startswith("/v1/projects/"):
             raise refused(404, "NOT_FOUND", "Not found.")
         account = self.caller(authorization)
         if (method, operation) == ("GET", ""):
@@ -276,7 +278,7 @@ def handler(kms):
 def start():
     """The service in this process, for a test of it: service, certificate, names and port."""
     kms = Kms()
-    names = [KMS, TOKENS]
+    names = [KMS, TOKENS, OWN_KMS, OWN_TOKENS]
     certificate = peer.Certificate(names)
     server = peer.Server(handler(kms), certificate)
     peer.start(server)

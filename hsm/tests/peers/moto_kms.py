@@ -21,7 +21,8 @@ import peer
 
 REGION = "eu-central-1"
 ACCOUNT = "123456789012"
-NAMES = [f"{service}.{REGION}.amazonaws.com" for service in ("kms", "sts")] + ["iam.amazonaws.com"]
+# The last is for who names an endpoint of his own.
+NAMES = [f"kms.{REGION}.amazonaws.com", f"sts.{REGION}.amazonaws.com", "iam.amazonaws.com", "kms.passport.test"]
 SKEW = datetime.timedelta(minutes=5)
 USE = ["kms:Encrypt", "kms:Decrypt", "kms:DescribeKey"]
 
@@ -68,6 +69,7 @@ def set_up(client):
     make = lambda **parameters: kms.create_key(**usual | parameters)["KeyMetadata"]["Arn"]
     keys = {name: make() for name in ("bunker", "cosigner", "next")}
     keys["software"] = make(Origin="EXTERNAL")
+    keys["cloudhsm"] = make(Origin="AWS_CLOUDHSM")
     keys["signing"] = make(KeyUsage="SIGN_VERIFY", KeySpec="ECC_NIST_P256")
     keys["missing"] = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/00000000-0000-0000-0000-000000000000"
 
