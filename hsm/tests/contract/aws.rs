@@ -1,18 +1,18 @@
 //! AWS KMS, with moto as its peer.
 
-use std::sync::Arc;
+use std::{cell::RefCell, rc::Rc, sync::Arc};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
-use frost_wasm_core::secret::SecretString;
+use frost_wasm_core::{group::HolderRole, secret::SecretString};
 use passport_hsm::{
-    HsmError, HttpRequest, Settings,
+    HolderHsm, HsmError, HttpRequest, Settings,
     aws::{self, KeyArn, KeyStore},
 };
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
 use crate::{
-    lab::{Forms, Lab, Refusal, State, Subject},
+    lab::{Forms, Lab, Refusal, State, Subject, forged, wrap},
     peer::Peer,
     wire::{Kind, Wire},
 };
@@ -165,6 +165,39 @@ impl Lab for Moto {
     fn forms(&self) -> &'static Forms {
         &FORMS
     }
+}
+
+/// The encryption context that a holder sends to wrap.
+pub(crate) fn context_sent(role: HolderRole) -> serde_json::Map<String, Value> {
+    const KEY: &str = "arn:aws:kms:eu-central-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab";
+    let settings = Settings::Aws(Arc::new(aws::Settings {
+        key: KeyArn::parse(KEY).expect("an ARN"),
+        key_store: KeyStore::Kms,
+        access_key_id: "AKIDEXAMPLE".to_owned(),
+        secret_access_key: SecretString::from("secret".to_owned()),
+        session_token: None,
+        endpoint: None,
+    }));
+    let wire = Wire::nowhere(kind);
+    let sent = Rc::new(RefCell::default());
+    let seen = Rc::clone(&sent);
+    wire.fault(move |call| match call.kind {
+        Kind::Describe => forged(
+            200,
+            &json!({"KeyMetadata": {
+                "Arn": KEY, "KeyState": "Enabled", "KeyUsage": "ENCRYPT_DECRYPT", "KeySpec": "SYMMETRIC_DEFAULT",
+                "Origin": "AWS_KMS",
+            }}),
+        ),
+        _ => {
+            let body: Value = serde_json::from_slice(&call.request.body).expect("JSON");
+            *seen.borrow_mut() = body["EncryptionContext"].as_object().expect("a context").clone();
+            forged(200, &json!({"CiphertextBlob": "AAAA", "KeyId": KEY}))
+        }
+    });
+    let hsm = HolderHsm::new(role, &settings, None, &wire).expect("a holder on a server");
+    wrap(&hsm).expect("a wrapped key");
+    sent.take()
 }
 
 /// Requests and answers.

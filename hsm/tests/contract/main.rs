@@ -16,10 +16,15 @@ mod peer;
 mod simulator;
 mod wire;
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::{
+    collections::BTreeMap,
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::Path,
+};
 
 use frost_wasm_core::group::HolderRole;
 use passport_hsm::{HolderHsm, HsmError, Settings, aws::KeyStore, azure::Algorithm};
+use serde_json::Value;
 
 use lab::{DEK, Holder, Lab, Subject};
 
@@ -93,6 +98,26 @@ fn the_live_services_keep_the_contract_where_they_are_asked_for() {
         if let Some(live) = live::Live::asked_for(provider) {
             keeps_the_contract(&live);
         }
+    }
+}
+
+/// The conditions of the policy in `docs/HSM.md` are what the adapter sends, to the letter: else KMS would refuse it.
+#[test]
+fn the_documented_policy_of_aws_lets_through_what_is_sent() {
+    let guide = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/HSM.md");
+    let guide = std::fs::read_to_string(guide).unwrap();
+    let (_, rest) = guide.split_once("```json\n").unwrap();
+    let policy: Value = serde_json::from_str(rest.split_once("```").unwrap().0).unwrap();
+    let statements = policy["Statement"].as_array().unwrap();
+    let use_it = statements.iter().find(|it| it["Sid"] == "BunkerWrapsAndUnwraps").unwrap();
+    let demanded = use_it["Condition"]["StringEquals"].as_object().unwrap();
+    for (role, holder) in [(HolderRole::Bunker, "bunker"), (HolderRole::Cosigner, "cosigner")] {
+        let sent = aws::context_sent(role);
+        let sent: BTreeMap<_, _> =
+            sent.iter().map(|(name, value)| (format!("kms:EncryptionContext:{name}"), value.clone())).collect();
+        let mut wanted: BTreeMap<_, _> = demanded.clone().into_iter().collect();
+        let of_bunker = wanted.insert("kms:EncryptionContext:passport:holder".to_owned(), holder.into());
+        assert_eq!((sent, of_bunker), (wanted, Some("bunker".into())));
     }
 }
 
