@@ -10,8 +10,8 @@ import { SetupError, install, probe, step } from "./process.mjs";
 import { TOOLS, inRoot } from "./paths.mjs";
 
 const REQUIREMENTS = inRoot("hsm", "tests", "peers", "requirements.txt");
-/** The oldest Python that the packages run on. */
-const PYTHON_AT_LEAST = [3, 10];
+/** The oldest Python that the list of packages is complete for. */
+const PYTHON_AT_LEAST = [3, 11];
 const REMEDY = `Install Python ${PYTHON_AT_LEAST.join(".")} or newer with its venv module (Debian: apt-get install python3 python3-venv), or name one: PYTHON=/path/to/python3`;
 
 /**

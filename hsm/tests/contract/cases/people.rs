@@ -1,6 +1,8 @@
 //! Who asks, and what the provider lets him.
 
 use passport_hsm::{Hsm, HsmError};
+use serde_json::{Value, json};
+use zeroize::Zeroizing;
 
 use super::Case;
 use crate::{
@@ -119,7 +121,7 @@ fn token_endpoint_fails(lab: &dyn Lab) {
     for (status, error) in [(429, HsmError::Throttled), (503, HsmError::Unavailable)] {
         let holder = Holder::new(lab, Subject::Bunker);
         holder.wire.fault(move |call| match (call.kind, call.before) {
-            (Kind::Token, 0 | 1) => forged(status, &serde_json::json!({"error": "temporarily_unavailable"})),
+            (Kind::Token, 0 | 1) => forged(status, &json!({"error": "temporarily_unavailable"})),
             _ => call.pass(),
         });
         assert_eq!(holder.wrap().map(drop), Ok(()));
@@ -127,7 +129,7 @@ fn token_endpoint_fails(lab: &dyn Lab) {
 
         let holder = Holder::new(lab, Subject::Bunker);
         holder.wire.fault(move |call| match call.kind {
-            Kind::Token => forged(status, &serde_json::json!("")),
+            Kind::Token => forged(status, &json!("")),
             _ => call.pass(),
         });
         assert_eq!(holder.wrap().unwrap_err(), error);
@@ -136,8 +138,8 @@ fn token_endpoint_fails(lab: &dyn Lab) {
     for answer in ["", "{", "{}", r#"{"access_token":"t","expires_in":9,"token_type":"mac"}"#] {
         let holder = Holder::new(lab, Subject::Bunker);
         holder.wire.fault(move |call| match call.kind {
-            Kind::Token => forged(200, &serde_json::Value::Null).map(|mut forged| {
-                forged.body = zeroize::Zeroizing::new(answer.as_bytes().to_vec());
+            Kind::Token => forged(200, &Value::Null).map(|mut forged| {
+                forged.body = Zeroizing::new(answer.as_bytes().to_vec());
                 forged
             }),
             _ => call.pass(),
