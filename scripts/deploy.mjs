@@ -10,23 +10,28 @@ import { buildPage } from "./setup/page.mjs";
 import { kib, measureBundle } from "./setup/bundle.mjs";
 import { ROOT, inRoot } from "./setup/paths.mjs";
 import { WRANGLER, WRANGLER_ENV } from "./setup/wrangler.mjs";
-import { configurationFaults, secretFaults } from "./deploy/checks.mjs";
+import { configurationFaults, reminders, secretFaults } from "./deploy/checks.mjs";
 
 const ENV_ARGS = ["--env", "production"];
 
 await main(async () => {
   const dryRun = readArguments(process.argv.slice(2));
   const kit = await prepare();
-  const faults = configurationFaults(JSON.parse(await run(kit.node, [inRoot("scripts/deploy/read-config.mjs")], { cwd: ROOT })));
+  const config = JSON.parse(await run(kit.node, [inRoot("scripts/deploy/read-config.mjs")], { cwd: ROOT }));
+  const faults = configurationFaults(config);
+  let present = null;
   if (!dryRun) {
     refuse(faults);
-    refuse(secretFaults(await presentSecrets(kit)));
+    present = await presentSecrets(kit);
+    refuse(secretFaults(present, config.vars));
   }
   const worker = await buildWorker(kit);
   await buildPage(kit);
   const args = [...ENV_ARGS, "--var", `WASM_SHA256:${worker.wasmSha256}`];
   const size = await measureBundle(kit, args);
   say(`✓ Bundle: ${kib(size.raw_bytes)} raw, ${kib(size.gzip_bytes)} gzipped; WASM sha256 ${worker.wasmSha256}`);
+  const reminded = reminders(config, present);
+  if (reminded.length) say(`To remember:\n${list(reminded)}`);
   if (dryRun) {
     say(faults.length ? `✗ Not ready to deploy:\n${list(faults)}` : "✓ The configuration is ready. Secrets were not looked at: that needs the account.");
     return;

@@ -2,8 +2,10 @@
 import { unstable_readConfig } from "wrangler";
 import { inRoot } from "../setup/paths.mjs";
 
-const { name, main, compatibility_date, vars, d1_databases, durable_objects } = unstable_readConfig(
-  { config: inRoot("wrangler.toml"), env: "production" },
-  { hideWarnings: true },
+const read = (env) => unstable_readConfig({ config: inRoot("wrangler.toml"), env }, { hideWarnings: true });
+
+const { name, main, compatibility_date, vars, d1_databases, r2_buckets, durable_objects, route, routes = [route].filter(Boolean) } = read("production");
+const { vars: development_vars } = read(undefined);
+process.stdout.write(
+  JSON.stringify({ name, main, compatibility_date, vars, development_vars, d1_databases, r2_buckets, durable_objects, routes }),
 );
-process.stdout.write(JSON.stringify({ name, main, compatibility_date, vars, d1_databases, durable_objects }));

@@ -9,6 +9,14 @@ import { startServer } from "../support/server.mjs";
 const SHARED = randomBytes(32).toString("hex");
 const HTTPS = "https://bunker.passport-e2e.dev";
 const PRODUCTION = { ENVIRONMENT: "production", PUBLIC_URL: HTTPS, EXPORT_DELAY: "86400" };
+const ARN = "arn:aws:kms:eu-central-1:111122223333:key/";
+const AWS = { HSM_PROVIDER: "aws", HSM_AWS_BUNKER_KEY_ARN: `${ARN}bunker`, HSM_AWS_COSIGNER_KEY_ARN: `${ARN}cosigner` };
+const AWS_CREDENTIALS = Object.fromEntries(
+  ["BUNKER", "COSIGNER"].flatMap((it) => [
+    [`HSM_AWS_${it}_ACCESS_KEY_ID`, "AKIDEXAMPLE"],
+    [`HSM_AWS_${it}_SECRET_ACCESS_KEY`, "none"],
+  ]),
+);
 /** How a person makes a secret. */
 const MAKE_ONE = /`openssl rand -hex 32`.*`wrangler secret put NAME`/;
 
@@ -23,7 +31,16 @@ const WRONG = [
     MAKE_ONE,
     { secrets: { HSM_SIMULATOR_BUNKER_KEK: SHARED, HSM_SIMULATOR_COSIGNER_KEK: SHARED } },
   ],
-  ["an HSM that there is not", "HSM_PROVIDER", /cannot be used/, /is `simulator`/, { vars: { HSM_PROVIDER: "cloud-hsm" } }],
+  ["an HSM that there is not", "HSM_PROVIDER", /cannot be used/, /`aws`, `google`, `azure`/, { vars: { HSM_PROVIDER: "cloud-hsm" } }],
+  ["an HSM without its credentials", "HSM_AWS_BUNKER_ACCESS_KEY_ID", /is not set/, /the one principal/, { vars: AWS }],
+  [
+    "one KEK for both holders",
+    "HSM_AWS_COSIGNER_KEY_ARN",
+    /same key as HSM_AWS_BUNKER_KEY_ARN/,
+    /one of their own/,
+    { vars: { ...AWS, ...AWS_CREDENTIALS, HSM_AWS_COSIGNER_KEY_ARN: AWS.HSM_AWS_BUNKER_KEY_ARN } },
+  ],
+  ["the simulator in production, as the HSM before", "HSM_PROVIDER_PREVIOUS", /refused in production/, /DANGER_ALLOW_HSM_SIMULATOR_IN_PRODUCTION=\S+/, { vars: { ...PRODUCTION, ...AWS, ...AWS_CREDENTIALS, HSM_PROVIDER_PREVIOUS: "simulator" } }],
   ["the simulator in production", "HSM_PROVIDER", /refused in production/, /DANGER_ALLOW_HSM_SIMULATOR_IN_PRODUCTION=\S+/, { vars: PRODUCTION }],
   ["an export delay too short to notice", "EXPORT_DELAY", /cannot be used/, /3600 to 2592000/, { vars: { ...PRODUCTION, EXPORT_DELAY: "60", DANGER_ALLOW_HSM_SIMULATOR_IN_PRODUCTION: "the-keks-are-plain-worker-secrets" } }],
   ["logins without limits in production", "LOGIN_LIMITS", /cannot be used/, /standard/, { vars: { ...PRODUCTION, LOGIN_LIMITS: "wide", DANGER_ALLOW_HSM_SIMULATOR_IN_PRODUCTION: "the-keks-are-plain-worker-secrets" } }],
