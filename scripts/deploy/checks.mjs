@@ -8,7 +8,7 @@ import { HSM_SECRET_NAMES, hsmFaults, hsmReminders, hsmSecrets } from "./hsm.mjs
 /** Those that every deployment has, whatever its HSM. */
 const ALWAYS = SECRET_NAMES.filter((name) => !HSM_SECRET_NAMES.includes(name));
 /** Those that it may have. */
-const OPTIONAL = ["JWT_SIGNING_KEY_PREVIOUS", "METRICS_TOKEN", "OPERATOR_SETUP_TOKEN"];
+const OPTIONAL = ["CANARY_WEBHOOK", "JWT_SIGNING_KEY_PREVIOUS", "METRICS_TOKEN", "OPERATOR_SETUP_TOKEN"];
 /** What 32 random bytes, a private key and a service account's file look like. */
 const LOOKS_SECRET = /^[0-9a-fA-F]{64}$|-----BEGIN [A-Z ]*PRIVATE KEY|"private_key"/;
 

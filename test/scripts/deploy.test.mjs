@@ -112,7 +112,7 @@ describe("one key for both holders is refused:", () => {
 describe("a secret in wrangler.toml is refused:", () => {
   const value = randomBytes(32).toString("hex");
   const secrets = [...ALWAYS, ...HSM_SECRET_NAMES.filter((name) => !name.endsWith("_PREVIOUS"))];
-  test.each([...secrets, "JWT_SIGNING_KEY_PREVIOUS", "METRICS_TOKEN", "OPERATOR_SETUP_TOKEN"])("%s", (name) => {
+  test.each([...secrets, "CANARY_WEBHOOK", "JWT_SIGNING_KEY_PREVIOUS", "METRICS_TOKEN", "OPERATOR_SETUP_TOKEN"])("%s", (name) => {
     // Also one that does not look like it.
     for (const secret of [value, value.slice(1)]) {
       const said = [faults({ [name]: secret }), faults({}, { development_vars: { [name]: secret } })];
