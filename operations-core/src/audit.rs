@@ -82,6 +82,8 @@ pub enum RefusalClass {
     Operator,
     /// Logins.
     Login,
+    /// Canaries: who has found one can touch it all day.
+    Canary,
 }
 
 /// What happened.
@@ -132,8 +134,11 @@ pub enum DeploymentHappening {
     AccountDeleted { who: Blinded },
     /// An account has another password, passkey or recovery.
     CredentialsChanged { who: Blinded },
-    /// A session was ended.
-    SessionRevoked { who: Blinded },
+    /// A session was ended, or all of an account's. Whose is not known where a token alone ended it.
+    SessionRevoked {
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        who: Option<Blinded>,
+    },
     /// Something was touched that nobody has reason to touch.
     Canary { name: Code, touched: Code },
     /// All keys are being wrapped anew.
@@ -176,6 +181,7 @@ impl DeploymentEntry {
     pub(crate) fn refusal_class(&self) -> Option<RefusalClass> {
         match (&self.happening, self.by) {
             (DeploymentHappening::Login { outcome: LoginOutcome::Refused(_), .. }, _) => Some(RefusalClass::Login),
+            (DeploymentHappening::Canary { .. }, _) => Some(RefusalClass::Canary),
             (DeploymentHappening::CommandRefused { .. }, None) => Some(RefusalClass::Stranger),
             (DeploymentHappening::CommandRefused { .. }, Some(_)) => Some(RefusalClass::Operator),
             _ => None,

@@ -13,6 +13,8 @@ pub mod command;
 pub mod ids;
 pub mod lease;
 pub mod machine;
+#[cfg(feature = "openapi")]
+mod openapi;
 pub mod operator;
 pub mod proposal;
 pub mod refusal;

@@ -4,6 +4,7 @@
 //! freshness and its id are judged, then the command itself, on a copy: a refused one changes nothing but what is
 //! recorded of it.
 
+mod canaries;
 mod chronicle;
 mod draft;
 mod housekeeping;

@@ -19,6 +19,7 @@ pub const MIN_OPERATORS_OF_OPERATORS: usize = 2;
 
 /// One thing that an operator may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Scope {
     /// See the deployment's status.
@@ -60,6 +61,8 @@ impl Scope {
 
 /// What an operator may do: at least one thing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[cfg_attr(feature = "openapi", schema(value_type = Vec<Scope>))]
 #[serde(try_from = "BTreeSet<Scope>", into = "BTreeSet<Scope>")]
 pub struct Scopes(BTreeSet<Scope>);
 

@@ -17,6 +17,7 @@ pub const MAX_EXPORT_DELAY_S: u64 = 30 * 24 * 60 * 60;
 
 /// What would change.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case", tag = "kind", deny_unknown_fields)]
 pub enum Change {
     /// One more operator. Their token is in the approval's reply, once.

@@ -121,5 +121,6 @@ fn class_key(class: RefusalClass) -> &'static str {
         RefusalClass::Stranger => "stranger",
         RefusalClass::Operator => "operator",
         RefusalClass::Login => "login",
+        RefusalClass::Canary => "canary",
     }
 }

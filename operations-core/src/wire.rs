@@ -14,6 +14,7 @@ use crate::{
 
 /// An operator to be set up.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 #[allow(missing_docs, reason = "as in `Operator`")]
 pub struct NewOperator {
@@ -25,6 +26,7 @@ pub struct NewOperator {
 
 /// `POST /operator/setup`
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 #[allow(missing_docs, reason = "as in the machine")]
 pub struct SetUpRequest {
@@ -34,6 +36,7 @@ pub struct SetUpRequest {
 
 /// An operator who was set up, with the token.
 #[derive(Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[allow(missing_docs, reason = "as in `Operator`")]
 pub struct SetUpOperator {
     pub operator: OperatorId,
@@ -41,11 +44,13 @@ pub struct SetUpOperator {
     pub scopes: Scopes,
     pub expires_at: u64,
     #[serde(with = "shown_once")]
+    #[cfg_attr(feature = "openapi", schema(value_type = String))]
     pub token: OperatorToken,
 }
 
 /// Answer to `POST /operator/setup`. Each token is in here and nowhere else.
 #[derive(Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[allow(missing_docs, reason = "says itself what it is")]
 pub struct SetUpReply {
     pub operators: Vec<SetUpOperator>,
@@ -53,6 +58,7 @@ pub struct SetUpReply {
 
 /// Answer to `POST /operator/seal`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[allow(missing_docs, reason = "says itself what it is")]
 pub struct SealReply {
     pub sealed_at: u64,
@@ -60,6 +66,7 @@ pub struct SealReply {
 
 /// Answer to `POST /operator/unseal`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct UnsealReply {
     /// The ceremony.
     pub unsealing: UnsealingId,
@@ -75,6 +82,7 @@ pub struct UnsealReply {
 
 /// A proposal; also the answer to `POST /operator/proposals`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[allow(missing_docs, reason = "as in `Proposal`")]
 pub struct ProposalReply {
     pub proposal: ProposalId,
@@ -85,6 +93,7 @@ pub struct ProposalReply {
 
 /// Answer to `POST /operator/proposals/{id}/approve`.
 #[derive(Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ApproveReply {
     /// The proposal.
     pub proposal: ProposalId,
@@ -93,6 +102,7 @@ pub struct ApproveReply {
     pub operator: Option<OperatorId>,
     /// Their token; it is in here and nowhere else.
     #[serde(default, skip_serializing_if = "Option::is_none", with = "shown_once::optional")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
     pub token: Option<OperatorToken>,
     /// When the token ends.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -101,6 +111,7 @@ pub struct ApproveReply {
 
 /// Answer to `POST /operator/operators/{id}/remove`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[allow(missing_docs, reason = "says itself what it is")]
 pub struct RemoveReply {
     pub operator: OperatorId,
@@ -108,9 +119,11 @@ pub struct RemoveReply {
 
 /// Answer to `POST /operator/token`. The token is in here and nowhere else.
 #[derive(Debug, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[allow(missing_docs, reason = "says itself what it is")]
 pub struct TokenReply {
     #[serde(with = "shown_once")]
+    #[cfg_attr(feature = "openapi", schema(value_type = String))]
     pub token: OperatorToken,
     pub expires_at: u64,
 }
@@ -130,9 +143,11 @@ pub enum Reply {
 
 /// A seal, as shown.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[allow(missing_docs, reason = "as in `Seal`")]
 pub struct SealStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(value_type = Option<String>))]
     pub owner_pubkey: Option<PublicKey>,
     pub since: u64,
     pub by: OperatorName,
@@ -141,6 +156,7 @@ pub struct SealStatus {
 
 /// An unsealing, as shown. `target` is `"deployment"` or an owner key.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[allow(missing_docs, reason = "as in `UnsealReply` and `Unsealing`")]
 pub struct UnsealingStatus {
     pub unsealing: UnsealingId,
@@ -154,6 +170,7 @@ pub struct UnsealingStatus {
 
 /// An operator, as shown.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[allow(missing_docs, reason = "as in `Operator`")]
 pub struct OperatorStatus {
     pub operator: OperatorId,
@@ -167,6 +184,7 @@ pub struct OperatorStatus {
 
 /// A rotation, as shown.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[allow(missing_docs, reason = "as in `Rotation`")]
 pub struct RotationStatus {
     pub begun_at: u64,
@@ -179,6 +197,7 @@ pub struct RotationStatus {
 
 /// Answer to `GET /operator/status`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[allow(missing_docs, reason = "as in the machine")]
 pub struct DeploymentStatus {
     pub set_up: bool,

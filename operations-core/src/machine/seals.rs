@@ -35,12 +35,7 @@ impl Draft {
     ) -> Result<SealReply, Refusal> {
         let name = self.name_of(by)?;
         let as_recorded = audit_target(target, ctx.mac_key);
-        let running = self.state.unsealings.values().find(|it| it.target == target).map(|it| it.id);
-        if let Some(unsealing) = running {
-            self.push(Mutation::UnsealingEnded(unsealing));
-            let reason = reason.clone();
-            self.record(DeploymentHappening::UnsealEnded { target: as_recorded, unsealing, reason });
-        }
+        self.end_unsealing(target, as_recorded, reason);
         if let Some(seal) = self.state.seals.get(&target) {
             return Ok(SealReply { sealed_at: seal.since_ms / 1000 });
         }
@@ -52,6 +47,16 @@ impl Draft {
         self.push(Mutation::Sealed(Box::new(Seal { target, since_ms, by: name, reason: reason.clone() })));
         self.record(DeploymentHappening::Sealed { target: as_recorded, reason: reason.clone() });
         Ok(SealReply { sealed_at: since_ms / 1000 })
+    }
+
+    /// A new seal ends what would have opened the old one.
+    pub(super) fn end_unsealing(&mut self, target: Target, as_recorded: AuditTarget, reason: &Reason) {
+        let running = self.state.unsealings.values().find(|it| it.target == target).map(|it| it.id);
+        if let Some(unsealing) = running {
+            self.push(Mutation::UnsealingEnded(unsealing));
+            let reason = reason.clone();
+            self.record(DeploymentHappening::UnsealEnded { target: as_recorded, unsealing, reason });
+        }
     }
 
     pub(super) fn unseal<R: RngCore + CryptoRng>(

@@ -1,6 +1,7 @@
 //! The promises of the deployment's machine, through its own doors. Each test is named by what is kept or by what must
 //! not happen.
 
+mod canaries;
 mod limits;
 mod model;
 mod moves;
