@@ -4,8 +4,10 @@
 //! the HSM in production. Nothing has a default that could be forgotten. The names are those of
 //! `wrangler.toml` (vars) and `.dev.vars` (secrets).
 
+mod canaries;
 mod delay;
 mod group_size;
+mod hsm;
 pub mod secrets;
 mod url;
 
@@ -18,7 +20,9 @@ use frost_wasm_core::provision::ReceivingPublic;
 use frost_wasm_core::secret::Secret32;
 use thiserror::Error;
 
+pub use self::canaries::Canaries;
 pub use self::group_size::GroupSize;
+pub use self::hsm::{HsmSettings, KeyRing};
 use self::secrets::{SecretFault, SecretName, Secrets};
 pub use self::url::PublicUrl;
 use crate::problem::Problem;
@@ -37,13 +41,6 @@ pub enum Environment {
     Production,
 }
 
-/// Which implementation wraps the data-encryption keys.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum HsmProvider {
-    /// Software, under key-encryption keys from the Worker's secrets.
-    Simulator,
-}
-
 /// How hard the guard limits logins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LoginLimits {
@@ -54,6 +51,15 @@ pub enum LoginLimits {
     Wide,
 }
 
+/// Where audit records go beside the objects' own storage and the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AuditSink {
+    /// Nowhere.
+    None,
+    /// Into an R2 bucket; what it does not take is not done.
+    R2,
+}
+
 /// The whole configuration of a deployment.
 #[derive(Debug)]
 pub struct Config {
@@ -61,10 +67,16 @@ pub struct Config {
     pub environment: Environment,
     /// The origin under which clients reach it.
     pub public_url: PublicUrl,
-    /// Which implementation wraps the data-encryption keys.
-    pub hsm_provider: HsmProvider,
+    /// What wraps the data-encryption keys.
+    pub hsm: HsmSettings,
     /// How long holders wait before they release shares to the owner's device, in milliseconds.
     pub export_delay_ms: u64,
+    /// How long an unwrapped data key stays in an object's memory at most, in milliseconds.
+    pub dek_lifetime_ms: u64,
+    /// Where audit records go beside the objects' own storage and the log.
+    pub audit_sink: AuditSink,
+    /// What nobody has reason to use.
+    pub canaries: Canaries,
     /// How hard the guard limits logins.
     pub login_limits: LoginLimits,
     /// How large the groups may be that ceremonies make.
@@ -101,6 +113,14 @@ pub enum ConfigError {
         /// What is wrong with it. Never a part of the value.
         fault: SecretFault,
     },
+    /// Both holders with one KEK.
+    #[error("{name} is the same key as {other}. Bunker and cosigner each need one of their own.")]
+    SameKey {
+        /// The cosigner's.
+        name: &'static str,
+        /// The bunker's.
+        other: &'static str,
+    },
     /// Two secrets with one value.
     #[error("{name} has the same value as {other}. {}", secrets::HOW_TO_MAKE)]
     Shared {
@@ -133,17 +153,23 @@ impl Config {
         let lookup = |name: &str| lookup(name).filter(|value| !value.is_empty());
         let environment = environment(&lookup)?;
         let public_url = PublicUrl::parse(lookup("PUBLIC_URL"), environment)?;
-        let hsm_provider = hsm_provider(&lookup, environment)?;
         let export_delay_ms = delay::export_delay_ms(lookup("EXPORT_DELAY"), environment)?;
+        let dek_lifetime_ms = delay::dek_lifetime_ms(lookup("DEK_LIFETIME"))?;
+        let audit_sink = audit_sink(&lookup)?;
+        let canaries = Canaries::parse(&lookup, environment)?;
         let login_limits = login_limits(&lookup, environment)?;
         let group_size = GroupSize::parse(&lookup)?;
-        let secrets = Secrets::parse(&lookup)?;
+        let mut secrets = Secrets::parse(&lookup)?;
+        let hsm = HsmSettings::parse(&lookup, environment, &mut secrets)?;
         let wasm_sha256 = lookup("WASM_SHA256");
         Ok(Self {
             environment,
             public_url,
-            hsm_provider,
+            hsm,
             export_delay_ms,
+            dek_lifetime_ms,
+            audit_sink,
+            canaries,
             login_limits,
             group_size,
             wasm_sha256,
@@ -164,6 +190,11 @@ impl Config {
     /// What whoever reads the metrics shows, if anybody may.
     pub fn metrics_token(&self) -> Option<&Secret32> {
         self.secrets.metrics_token()
+    }
+
+    /// What whoever sets the first operators up shows, if anybody may.
+    pub fn operator_setup_token(&self) -> Option<&Secret32> {
+        self.secrets.operator_setup_token()
     }
 
     /// The X25519 secret under which a server-side holder receives its packages; `None` for
@@ -207,34 +238,13 @@ fn environment(lookup: &impl Fn(&str) -> Option<String>) -> Result<Environment, 
     }
 }
 
-fn hsm_provider(
-    lookup: &impl Fn(&str) -> Option<String>,
-    environment: Environment,
-) -> Result<HsmProvider, ConfigError> {
-    const NAME: &str = "HSM_PROVIDER";
-    const HINT: &str = "The one provider of this version is `simulator`.";
+fn audit_sink(lookup: &impl Fn(&str) -> Option<String>) -> Result<AuditSink, ConfigError> {
+    const NAME: &str = "AUDIT_SINK";
+    const HINT: &str = "Set it to `r2`, with a bucket bound as AUDIT_BUCKET, or leave it out for `none`.";
     match lookup(NAME).as_deref() {
-        Some("simulator") => {}
-        Some(_) => {
-            return Err(ConfigError::Invalid { name: NAME, hint: HINT });
-        }
-        None => {
-            return Err(ConfigError::Missing { name: NAME, hint: HINT });
-        }
-    }
-    let allowed = match environment {
-        Environment::Development => true,
-        Environment::Production => lookup(SIMULATOR_OVERRIDE).as_deref() == Some(SIMULATOR_OVERRIDE_VALUE),
-    };
-    if allowed {
-        Ok(HsmProvider::Simulator)
-    } else {
-        Err(ConfigError::Invalid {
-            name: NAME,
-            hint: "The simulator is software, not an HSM, and is refused in production. To accept \
-                   that the KEKs are plain Worker secrets, set \
-                   DANGER_ALLOW_HSM_SIMULATOR_IN_PRODUCTION=the-keks-are-plain-worker-secrets.",
-        })
+        None | Some("none") => Ok(AuditSink::None),
+        Some("r2") => Ok(AuditSink::R2),
+        Some(_) => Err(ConfigError::Invalid { name: NAME, hint: HINT }),
     }
 }
 

@@ -46,6 +46,12 @@ impl Modify for SecuritySchemes {
         refresh.description = Some("Refresh token, good once".to_owned());
         let mut metrics = Http::new(HttpAuthScheme::Bearer);
         metrics.description = Some("The deployment's METRICS_TOKEN".to_owned());
+        let mut setup = Http::new(HttpAuthScheme::Bearer);
+        setup.description = Some("The deployment's OPERATOR_SETUP_TOKEN, good once".to_owned());
+        let mut operator = Http::new(HttpAuthScheme::Bearer);
+        operator.description = Some("An operator's token, with the scopes that it was made with".to_owned());
+        components.add_security_scheme("setup_token", SecurityScheme::Http(setup));
+        components.add_security_scheme("operator_token", SecurityScheme::Http(operator));
         components.add_security_scheme("metrics_token", SecurityScheme::Http(metrics));
         components.add_security_scheme("access_token", SecurityScheme::Http(access));
         components.add_security_scheme("refresh_token", SecurityScheme::Http(refresh));

@@ -18,8 +18,8 @@ use worker::Env;
 use crate::auth::AuthKeys;
 use crate::config::Config;
 use crate::http::{
-    accounts, ceremonies, connections, events, export, keys, metrics, pages, passkeys, public, relay, requests,
-    reshare, sessions,
+    accounts, ceremonies, chronicle, connections, events, export, keys, metrics, operators, pages, passkeys, public,
+    relay, requests, reshare, sessions,
 };
 use crate::openapi::ApiDocument;
 use crate::problem::Problem;
@@ -33,6 +33,15 @@ pub fn surface() -> OpenApiRouter<App> {
         .routes(routes!(public::readyz))
         .routes(routes!(public::version))
         .routes(routes!(metrics::metrics))
+        .routes(routes!(operators::set_up))
+        .routes(routes!(operators::status))
+        .routes(routes!(operators::seal))
+        .routes(routes!(operators::unseal))
+        .routes(routes!(operators::propose))
+        .routes(routes!(operators::approve))
+        .routes(routes!(operators::remove))
+        .routes(routes!(operators::rotate_token))
+        .routes(routes!(operators::audit))
         .routes(routes!(public::holders))
         .routes(routes!(public::jwks))
         .routes(routes!(accounts::register))
@@ -126,6 +135,7 @@ fn build(app: App) -> axum::Router {
         .route("/relay/{bunker_id}/", get(relay::relay))
         .fallback(pages::pages)
         .method_not_allowed_fallback(no_such_method)
+        .layer(from_fn_with_state(app.clone(), chronicle::chronicle))
         .layer(from_fn_with_state(app.clone(), observe))
         .with_state(app)
 }

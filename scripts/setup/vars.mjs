@@ -19,7 +19,7 @@ export const SECRET_NAMES = [
 ];
 
 /** Those that a deployment may do without, and a developer has. */
-const OPTIONAL_NAMES = ["METRICS_TOKEN"];
+const OPTIONAL_NAMES = ["METRICS_TOKEN", "OPERATOR_SETUP_TOKEN"];
 
 /** Readable and writable by the owner alone. */
 const PRIVATE_MODE = 0o600;

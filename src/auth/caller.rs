@@ -9,6 +9,7 @@ use worker::send::SendFuture;
 
 use super::sessions;
 use super::username::Username;
+use crate::http::chronicle::Subject;
 use crate::platform::now_ms;
 use crate::problem::Problem;
 use crate::router::{App, Database};
@@ -44,7 +45,9 @@ impl FromRequestParts<App> for Caller {
         SendFuture::new(async move {
             let token = bearer(&parts.headers).ok_or_else(sessions::access_token_invalid)?;
             let Database(store) = Database::of(parts)?;
-            Self::of_token(&store, app, token).await
+            let caller = Self::of_token(&store, app, token).await?;
+            Subject::of(parts).is(&caller.username);
+            Ok(caller)
         })
     }
 }

@@ -35,6 +35,8 @@ const ADDRESS_REFRESHES: Limit = Limit::new(240, 500);
 const ADDRESS_RECOVERIES: Limit = Limit::new(20, 10_000);
 /// Passkey challenges from one address: each leaves a row for five minutes.
 const ADDRESS_CHALLENGES: Limit = Limit::new(60, 2_000);
+/// Commands of operators and their tools from one address: a dashboard that looks each second.
+const ADDRESS_OPERATORS: Limit = Limit::new(120, 500);
 /// Failures of strangers at one account: more than a person mistypes, and then 1440 guesses a day.
 const ACCOUNT_STRANGERS: Limit = Limit::new(10, 60_000);
 /// Failures from one device that signed in before.
@@ -110,6 +112,8 @@ pub enum Route {
     Recover,
     /// A passkey challenge.
     Challenge,
+    /// What operators do.
+    Operator,
 }
 
 impl Route {
@@ -121,6 +125,7 @@ impl Route {
             Self::Refresh => ("refresh", ADDRESS_REFRESHES),
             Self::Recover => ("recover", ADDRESS_RECOVERIES),
             Self::Challenge => ("challenge", ADDRESS_CHALLENGES),
+            Self::Operator => ("operator", ADDRESS_OPERATORS),
         }
     }
 }

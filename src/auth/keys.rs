@@ -48,6 +48,11 @@ impl AuthKeys {
     }
 }
 
+/// The key of operators' tokens and of blinded values in the deployment's audit chain.
+pub fn operators_key(config: &Config) -> Secret32 {
+    derive(config.secret(SecretName::TokenKey), b"passport/v1/operators")
+}
+
 /// HMAC-SHA256 over length-prefixed parts, so that no two lists of parts collide.
 pub fn mac(key: &Secret32, parts: &[&[u8]]) -> [u8; 32] {
     let mut mac = keyed(key.expose_secret());

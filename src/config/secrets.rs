@@ -1,10 +1,10 @@
-//! The secrets: seven that every deployment has and two that it may have, 32 random bytes each, all
-//! different, none of them an example.
+//! The secrets: five that every deployment has, three that it may have, and the simulator's KEKs where there is one.
+//! 32 random bytes each, all different, none of them an example.
 
 use std::fmt;
+use std::sync::Arc;
 
 use frost_wasm_core::secret::Secret32;
-use subtle::ConstantTimeEq;
 use zeroize::{Zeroize, Zeroizing};
 
 use super::ConfigError;
@@ -32,23 +32,12 @@ pub enum SecretName {
     BunkerReceivingKey,
     /// X25519 secret of the cosigner holder.
     CosignerReceivingKey,
-    /// The simulator's KEK of the bunker holder.
-    HsmSimulatorBunkerKek,
-    /// The simulator's KEK of the cosigner holder.
-    HsmSimulatorCosignerKek,
 }
 
 impl SecretName {
     /// Every secret, in the order in which they are checked.
-    pub const ALL: [Self; 7] = [
-        Self::RoutingKey,
-        Self::TokenKey,
-        Self::JwtSigningKey,
-        Self::BunkerReceivingKey,
-        Self::CosignerReceivingKey,
-        Self::HsmSimulatorBunkerKek,
-        Self::HsmSimulatorCosignerKek,
-    ];
+    pub const ALL: [Self; 5] =
+        [Self::RoutingKey, Self::TokenKey, Self::JwtSigningKey, Self::BunkerReceivingKey, Self::CosignerReceivingKey];
 
     /// Name of the variable.
     pub const fn variable(self) -> &'static str {
@@ -58,8 +47,6 @@ impl SecretName {
             Self::JwtSigningKey => "JWT_SIGNING_KEY",
             Self::BunkerReceivingKey => "BUNKER_RECEIVING_KEY",
             Self::CosignerReceivingKey => "COSIGNER_RECEIVING_KEY",
-            Self::HsmSimulatorBunkerKek => "HSM_SIMULATOR_BUNKER_KEK",
-            Self::HsmSimulatorCosignerKek => "HSM_SIMULATOR_COSIGNER_KEK",
         }
     }
 }
@@ -92,64 +79,85 @@ pub const JWT_SIGNING_KEY_PREVIOUS: &str = "JWT_SIGNING_KEY_PREVIOUS";
 /// Name of the optional secret that whoever reads `GET /metrics` shows.
 pub const METRICS_TOKEN: &str = "METRICS_TOKEN";
 
+/// Name of the optional secret with which the first operators are set up. It is good once; remove it afterwards.
+pub const OPERATOR_SETUP_TOKEN: &str = "OPERATOR_SETUP_TOKEN";
+
 /// The parsed secrets.
 #[derive(Debug)]
 pub struct Secrets {
-    /// In the order of [`SecretName::ALL`].
-    all: [Secret32; SecretName::ALL.len()],
-    jwt_signing_key_previous: Option<Secret32>,
-    metrics_token: Option<Secret32>,
+    /// In the order of [`SecretName::ALL`], and then every other one.
+    all: Vec<(&'static str, Arc<Secret32>)>,
 }
 
 impl Secrets {
-    /// Parses and cross-checks all of them.
+    /// Parses and cross-checks all but the KEKs.
     ///
     /// # Errors
     /// [`ConfigError`] names the first that is missing, unusable or equal to another.
     pub fn parse(lookup: &impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
-        let mut parsed: Vec<Secret32> = Vec::with_capacity(SecretName::ALL.len());
+        let mut secrets = Self { all: Vec::new() };
         for secret in SecretName::ALL {
-            let name = secret.variable();
-            let value = lookup(name).map(Zeroizing::new).ok_or(ConfigError::Missing { name, hint: HOW_TO_MAKE })?;
-            let value = parse_unlike(&parsed, name, &value)?;
-            parsed.push(value);
+            secrets.parse_one(lookup, secret.variable())?;
         }
-        let optional = |name: &'static str| {
-            let value = lookup(name).map(Zeroizing::new);
-            value.map(|value| parse_unlike(&parsed, name, &value)).transpose()
-        };
-        let jwt_signing_key_previous = optional(JWT_SIGNING_KEY_PREVIOUS)?;
-        let metrics_token = optional(METRICS_TOKEN)?;
-        let all = parsed.try_into().map_err(|_| ConfigError::Missing { name: "ROUTING_KEY", hint: HOW_TO_MAKE })?;
-        Ok(Self { all, jwt_signing_key_previous, metrics_token })
+        for name in [JWT_SIGNING_KEY_PREVIOUS, METRICS_TOKEN, OPERATOR_SETUP_TOKEN] {
+            if lookup(name).is_some() {
+                secrets.parse_one(lookup, name)?;
+            }
+        }
+        Ok(secrets)
+    }
+
+    /// Parses a KEK of the simulator's, which is a secret like the others.
+    ///
+    /// # Errors
+    /// The same.
+    pub(super) fn parse_kek(
+        &mut self,
+        lookup: &impl Fn(&str) -> Option<String>,
+        name: &'static str,
+    ) -> Result<Arc<Secret32>, ConfigError> {
+        self.parse_one(lookup, name)
+    }
+
+    /// Parses a secret that has to differ from those before it.
+    fn parse_one(
+        &mut self,
+        lookup: &impl Fn(&str) -> Option<String>,
+        name: &'static str,
+    ) -> Result<Arc<Secret32>, ConfigError> {
+        let value = lookup(name).map(Zeroizing::new).ok_or(ConfigError::Missing { name, hint: HOW_TO_MAKE })?;
+        let value = parse_secret(&value).map_err(|fault| ConfigError::Secret { name, fault })?;
+        if let Some((other, _)) = self.all.iter().find(|(_, earlier)| earlier.ct_eq(&value)) {
+            return Err(ConfigError::Shared { name, other });
+        }
+        let value = Arc::new(value);
+        self.all.push((name, Arc::clone(&value)));
+        Ok(value)
     }
 
     /// The secret of that name.
     pub fn get(&self, name: SecretName) -> &Secret32 {
-        &self.all[name as usize]
+        &self.all[name as usize].1
     }
 
     /// The signing key of access tokens before the present one, while it is still set.
     pub fn jwt_signing_key_previous(&self) -> Option<&Secret32> {
-        self.jwt_signing_key_previous.as_ref()
+        self.named(JWT_SIGNING_KEY_PREVIOUS)
     }
 
     /// What whoever reads the metrics shows, if anybody may.
     pub fn metrics_token(&self) -> Option<&Secret32> {
-        self.metrics_token.as_ref()
+        self.named(METRICS_TOKEN)
     }
-}
 
-/// Parses a secret that has to differ from those before it.
-fn parse_unlike(earlier: &[Secret32], name: &'static str, value: &str) -> Result<Secret32, ConfigError> {
-    let value = parse_secret(value).map_err(|fault| ConfigError::Secret { name, fault })?;
-    for (earlier, other) in earlier.iter().zip(SecretName::ALL) {
-        let equal = earlier.expose_secret().ct_eq(value.expose_secret());
-        if equal.into() {
-            return Err(ConfigError::Shared { name, other: other.variable() });
-        }
+    /// What whoever sets the first operators up shows, if anybody may.
+    pub fn operator_setup_token(&self) -> Option<&Secret32> {
+        self.named(OPERATOR_SETUP_TOKEN)
     }
-    Ok(value)
+
+    fn named(&self, name: &str) -> Option<&Secret32> {
+        self.all.iter().find(|(it, _)| *it == name).map(|(_, secret)| &**secret)
+    }
 }
 
 fn parse_secret(value: &str) -> Result<Secret32, SecretFault> {

@@ -11,11 +11,17 @@ pub(crate) fn valid() -> HashMap<String, String> {
         ("EXPORT_DELAY".to_owned(), "86400".to_owned()),
         ("LOGIN_LIMITS".to_owned(), "standard".to_owned()),
     ]);
-    for name in SecretName::ALL {
+    for name in secret_names() {
         let value = hex::encode(crate::platform::random_bytes::<32>());
-        vars.insert(name.variable().to_owned(), value);
+        vars.insert(name.to_owned(), value);
     }
     vars
+}
+
+/// Of a deployment with the simulator.
+fn secret_names() -> impl Iterator<Item = &'static str> {
+    let keks = ["HSM_SIMULATOR_BUNKER_KEK", "HSM_SIMULATOR_COSIGNER_KEK"];
+    SecretName::ALL.into_iter().map(SecretName::variable).chain(keks)
 }
 
 pub(crate) fn parse(vars: &HashMap<String, String>) -> Result<Config, ConfigError> {
@@ -41,8 +47,7 @@ fn a_complete_configuration_is_accepted() {
 #[test]
 fn every_missing_variable_is_refused_by_its_name() {
     let names = ["ENVIRONMENT", "PUBLIC_URL", "HSM_PROVIDER", "EXPORT_DELAY", "LOGIN_LIMITS"];
-    let secrets = SecretName::ALL.map(SecretName::variable);
-    for name in names.into_iter().chain(secrets) {
+    for name in names.into_iter().chain(secret_names()) {
         let detail = refusal(|vars| {
             vars.remove(name);
         });
@@ -65,7 +70,7 @@ fn example_zero_repeated_counting_and_short_secrets_are_refused() {
         hex::encode([7; 16]),
         "A1".repeat(32),
     ];
-    for name in SecretName::ALL.map(SecretName::variable) {
+    for name in secret_names() {
         for value in &bad {
             let detail = refusal(|vars| set(vars, name, value));
             assert!(detail.starts_with(name), "{detail}");
@@ -76,13 +81,13 @@ fn example_zero_repeated_counting_and_short_secrets_are_refused() {
 
 #[test]
 fn no_two_secrets_may_be_equal() {
-    for (at, one) in SecretName::ALL.iter().enumerate() {
-        for other in &SecretName::ALL[at + 1..] {
+    for (at, one) in secret_names().enumerate() {
+        for other in secret_names().skip(at + 1) {
             let detail = refusal(|vars| {
-                let value = vars[one.variable()].clone();
-                set(vars, other.variable(), &value);
+                let value = vars[one].clone();
+                set(vars, other, &value);
             });
-            assert!(detail.contains(one.variable()) && detail.contains(other.variable()));
+            assert!(detail.contains(one) && detail.contains(other));
         }
     }
 }
@@ -159,7 +164,15 @@ fn the_host_of_the_public_url_is_without_its_port() {
 
 #[test]
 fn an_unknown_hsm_or_environment_is_refused_and_never_replaced() {
-    assert!(refusal(|vars| set(vars, "HSM_PROVIDER", "aws")).starts_with("HSM_PROVIDER"));
+    assert!(refusal(|vars| set(vars, "HSM_PROVIDER", "kms")).starts_with("HSM_PROVIDER"));
+    // Named and not set up is no reason to go on with software.
+    assert!(refusal(|vars| set(vars, "HSM_PROVIDER", "aws")).starts_with("HSM_AWS_BUNKER_KEY_ARN"));
+    assert!(refusal(|vars| set(vars, "HSM_PROVIDER", "google")).starts_with("HSM_GOOGLE_BUNKER_KEY"));
+    assert!(refusal(|vars| set(vars, "HSM_PROVIDER", "azure")).starts_with("HSM_AZURE_BUNKER_KEY_ID"));
+    assert!(
+        refusal(|vars| set(vars, "HSM_PROVIDER_PREVIOUS", "simulator"))
+            .starts_with("HSM_SIMULATOR_BUNKER_KEK_PREVIOUS")
+    );
     assert!(refusal(|vars| set(vars, "ENVIRONMENT", "staging")).starts_with("ENVIRONMENT"));
 }
 
@@ -187,8 +200,8 @@ fn a_public_url_that_is_no_origin_or_not_https_in_production_is_refused() {
 fn the_debug_form_of_a_configuration_has_no_secret_in_it() {
     let vars = valid();
     let shown = format!("{:?}", parse(&vars).unwrap());
-    for name in SecretName::ALL {
-        let value = &vars[name.variable()];
+    for name in secret_names() {
+        let value = &vars[name];
         assert!(!shown.contains(value.as_str()));
         let decimal = format!("{:?}", hex::decode(value).unwrap());
         assert!(!shown.contains(&decimal));
@@ -202,4 +215,101 @@ fn each_secret_is_found_under_its_own_name() {
     for name in SecretName::ALL {
         assert_eq!(hex::encode(config.secret(name).expose_secret()), vars[name.variable()]);
     }
+}
+
+#[test]
+fn a_second_place_of_audit_records_is_known_by_name_or_there_is_none() {
+    let parsed = |value: &str| {
+        let mut vars = valid();
+        set(&mut vars, "AUDIT_SINK", value);
+        parse(&vars).map(|config| config.audit_sink)
+    };
+    assert_eq!(parse(&valid()).unwrap().audit_sink, AuditSink::None);
+    assert_eq!(parsed("none").unwrap(), AuditSink::None);
+    assert_eq!(parsed("r2").unwrap(), AuditSink::R2);
+    for unknown in ["R2", "s3", "nowhere"] {
+        assert!(parsed(unknown).unwrap_err().to_string().starts_with("AUDIT_SINK"), "{unknown}");
+    }
+}
+
+/// A configuration with AWS KMS, of which one thing can be broken.
+fn aws() -> HashMap<String, String> {
+    let mut vars = valid();
+    for name in ["HSM_SIMULATOR_BUNKER_KEK", "HSM_SIMULATOR_COSIGNER_KEK"] {
+        vars.remove(name);
+    }
+    set(&mut vars, "HSM_PROVIDER", "aws");
+    for (role, key) in [("BUNKER", "aaaa"), ("COSIGNER", "bbbb")] {
+        let arn = format!("arn:aws:kms:eu-central-1:111122223333:key/{key}");
+        set(&mut vars, &format!("HSM_AWS_{role}_KEY_ARN"), &arn);
+        set(&mut vars, &format!("HSM_AWS_{role}_ACCESS_KEY_ID"), &format!("AKIA{role}"));
+        set(&mut vars, &format!("HSM_AWS_{role}_SECRET_ACCESS_KEY"), &format!("the-secret-of-{role}"));
+    }
+    vars
+}
+
+#[test]
+fn a_hardware_provider_is_accepted_in_production_without_any_kek_in_the_secrets() {
+    let mut vars = aws();
+    set(&mut vars, "ENVIRONMENT", "production");
+    set(&mut vars, "PUBLIC_URL", "https://passport.dev");
+    let config = parse(&vars).unwrap();
+    let keys = config.hsm.of(HolderRole::Cosigner).unwrap();
+    assert!(keys.previous.is_none());
+    let shown = format!("{config:?}");
+    assert!(!shown.contains("the-secret-of"), "{shown}");
+}
+
+#[test]
+fn what_is_missing_or_shared_of_a_hardware_provider_is_refused_by_its_name() {
+    let refused = |change: &dyn Fn(&mut HashMap<String, String>)| {
+        let mut vars = aws();
+        change(&mut vars);
+        parse(&vars).expect_err("must be refused").to_string()
+    };
+    for name in ["HSM_AWS_BUNKER_ACCESS_KEY_ID", "HSM_AWS_COSIGNER_SECRET_ACCESS_KEY", "HSM_AWS_COSIGNER_KEY_ARN"] {
+        assert!(refused(&|vars| drop(vars.remove(name))).starts_with(name));
+    }
+    let same = refused(&|vars| {
+        let arn = vars["HSM_AWS_BUNKER_KEY_ARN"].clone();
+        set(vars, "HSM_AWS_COSIGNER_KEY_ARN", &arn);
+    });
+    assert!(same.starts_with("HSM_AWS_COSIGNER_KEY_ARN is the same key as HSM_AWS_BUNKER_KEY_ARN"), "{same}");
+    let alias = "arn:aws:kms:eu-central-1:111122223333:alias/passport";
+    assert!(refused(&|vars| set(vars, "HSM_AWS_BUNKER_KEY_ARN", alias)).starts_with("HSM_AWS_BUNKER_KEY_ARN"));
+    assert!(refused(&|vars| set(vars, "HSM_AWS_KEY_STORE", "disk")).starts_with("HSM_AWS_KEY_STORE"));
+}
+
+#[test]
+fn a_provider_is_reached_without_tls_in_development_only() {
+    let with = |environment: &str, endpoint: &str| {
+        let mut vars = aws();
+        set(&mut vars, "ENVIRONMENT", environment);
+        set(&mut vars, "PUBLIC_URL", "https://passport.dev");
+        set(&mut vars, "HSM_AWS_ENDPOINT", endpoint);
+        parse(&vars).map(|_| ()).map_err(|error| error.to_string())
+    };
+    assert_eq!(with("development", "http://127.0.0.1:5000"), Ok(()));
+    assert_eq!(with("production", "https://kms.internal"), Ok(()));
+    for (environment, endpoint) in [
+        ("production", "http://127.0.0.1:5000"),
+        ("development", "https://kms.internal/path"),
+        ("development", "ftp://kms.internal"),
+        ("development", "https://"),
+    ] {
+        assert!(with(environment, endpoint).unwrap_err().starts_with("HSM_AWS_ENDPOINT"), "{endpoint}");
+    }
+}
+
+#[test]
+fn the_simulator_as_the_kek_before_is_held_to_what_it_is_always_held_to() {
+    let mut vars = aws();
+    set(&mut vars, "HSM_PROVIDER_PREVIOUS", "simulator");
+    for name in ["HSM_SIMULATOR_BUNKER_KEK_PREVIOUS", "HSM_SIMULATOR_COSIGNER_KEK_PREVIOUS"] {
+        set(&mut vars, name, &hex::encode(crate::platform::random_bytes::<32>()));
+    }
+    assert!(parse(&vars).unwrap().hsm.of(HolderRole::Bunker).unwrap().previous.is_some());
+    set(&mut vars, "ENVIRONMENT", "production");
+    set(&mut vars, "PUBLIC_URL", "https://passport.dev");
+    assert!(parse(&vars).unwrap_err().to_string().starts_with("HSM_PROVIDER_PREVIOUS"));
 }

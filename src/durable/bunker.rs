@@ -11,6 +11,7 @@ mod devices;
 mod queries;
 mod requests;
 
+use self::requests::Settled;
 use bunker_core::{
     relay::{self, Incoming},
     session::Custody,
@@ -24,6 +25,8 @@ use worker::{
 
 use super::{
     holder::{Holder, Slot},
+    lease,
+    opened::Opened,
     party::PartySlot,
     problems::{DAMAGED, DELETED, failed},
     rpc::{self, CosignerClient, PartyReply, Route, ShareDelivery, ShareOrigin},
@@ -89,6 +92,7 @@ impl DurableObject for Bunker {
             Some(Route::TakePart) => rpc::answer(self.take_part(&mut request).await),
             Some(Route::Offer) => rpc::answer(self.offer(&mut request).await),
             Some(Route::Accept) => rpc::answer(self.accept(&mut request).await),
+            Some(Route::Rewrap) => rpc::answer(self.rewrap().await),
             Some(Route::Contribute) | None => rpc::answer::<()>(Err(Problem::not_found("A bunker has no such route."))),
         }
     }
@@ -157,7 +161,7 @@ impl Bunker {
         let call = rpc::body(request).await?;
         let reply = self.party.take_part(&self.state, &self.env, HolderRole::Bunker, &self.slot, call).await?;
         if reply.package.is_none()
-            && let Some(holder) = self.slot.get(&self.state, &self.env, HolderRole::Bunker).await?
+            && let Some(holder) = self.slot.get(&self.state, &self.env, HolderRole::Bunker)?
         {
             // New shares may be other people's, or a new cosigner's. When this fails, the ceremony asks again.
             self.list_members(&holder).await?;
@@ -212,9 +216,15 @@ impl Bunker {
                 "Send a grant with its transport, and no other statement.",
             ));
         }
-        let holder = self.holder().await?;
+        let holder = self.holder()?;
+        let rules = lease::rules(&self.state, &self.env, &statement).await?;
+        // A new connection's secret is sealed; no other statement needs a key, so revoking goes on under a seal.
+        let opened = match transport {
+            Some(_) => Some(self.open(&holder).await?),
+            None => None,
+        };
         // This holder first: a revocation holds at once, and the same statement may be sent again for the other.
-        let mutations = holder.deliver(&self.env, &statement, transport.as_deref())?;
+        let mutations = holder.deliver(&self.env, &statement, rules, transport.as_deref().zip(opened.as_deref()))?;
         sockets::announce(&self.state, &mutations);
         holder.schedule(&self.state).await.map_err(|error| Problem::internal(error.to_string()))?;
         if let Some(cosigner) = self.cosigner(&holder)? {
@@ -224,19 +234,31 @@ impl Bunker {
                 delivered => delivered?,
             }
         }
+        self.hand_over_later(&holder);
         let Some(connection) = statement.verb().connection() else { return Ok(None) };
         self.settle(&holder, Some(connection)).await;
         queries::statement_reply(&holder, connection).map(Some)
     }
 
+    /// Has the second place of records know what the owner said, without making that wait: a revocation holds whatever
+    /// else fails, and nothing that is made with a key leaves before its record has got there.
+    fn hand_over_later(&self, holder: &Rc<Holder>) {
+        let (holder, env) = (holder.clone(), self.env.clone());
+        self.state.wait_until(async move {
+            // A failure was logged and counted where it happened.
+            let _ = holder.hand_over(&env).await;
+        });
+    }
+
     /// Wipes every server-side holder, this one last: until then the same statement may be sent again.
     async fn delete(&self, statement: &Statement) -> Result<(), Problem> {
-        let holder = match self.holder().await {
+        let holder = match self.holder() {
             Ok(holder) => holder,
             Err(problem) if problem.code() == DELETED => return Ok(()),
             Err(problem) => return Err(problem),
         };
-        let mutations = holder.deletion(&self.env, statement)?;
+        let rules = lease::rules(&self.state, &self.env, statement).await?;
+        let mutations = holder.deletion(statement, rules)?;
         if let Some(cosigner) = self.cosigner(&holder)? {
             cosigner.deliver(statement.event()).await?;
         }
@@ -250,12 +272,13 @@ impl Bunker {
 
     /// Hands out the shares of an export whose delay is over, each sealed by its holder.
     async fn release(&self) -> Result<ReleaseReply, Problem> {
-        let holder = self.holder().await?;
+        let holder = self.holder()?;
         let cosigner = match self.cosigner(&holder)? {
             Some(cosigner) => Some(cosigner.release().await?),
             None => None,
         };
-        let (statement, bunker) = holder.release()?;
+        let (statement, bunker) = holder.release(&*self.open(&holder).await?)?;
+        holder.before_release(&self.state, &self.env).await?;
         if cosigner.as_ref().is_some_and(|released| released.statement != statement.id) {
             return Err(Problem::new(409, "no_export", "The holders know of different exports. Ask for a new one."));
         }
@@ -263,20 +286,36 @@ impl Bunker {
         Ok(ReleaseReply { statement, packages: ReleasedPackages { bunker, cosigner } })
     }
 
+    /// Wraps the data keys of every server-side holder under the present KEK. No share is opened for it, so it goes on
+    /// under a seal.
+    async fn rewrap(&self) -> Result<(), Problem> {
+        self.party.rewrap(&self.state, &self.env, HolderRole::Bunker).await?;
+        let holder = self.holder()?;
+        holder.rewrap(&self.env).await?;
+        match self.cosigner(&holder)? {
+            Some(cosigner) => cosigner.rewrap().await,
+            None => Ok(()),
+        }
+    }
+
     /// Forgets what can't come again, and answers the apps whose owners did not.
     async fn tidy_up(&self) -> Result<(), Problem> {
         self.party.forget_old(&self.state)?;
-        let Some(holder) = self.slot.get(&self.state, &self.env, HolderRole::Bunker).await? else { return Ok(()) };
+        let Some(holder) = self.slot.get(&self.state, &self.env, HolderRole::Bunker)? else { return Ok(()) };
         holder.alarm_rang();
         holder.forget()?;
+        self.hand_over_later(&holder);
         self.hand_on_decisions(&holder).await;
-        self.settle(&holder, None).await;
-        holder.schedule(&self.state).await.map_err(|error| Problem::internal(error.to_string()))
+        let scheduled = match self.settle(&holder, None).await {
+            Settled::Done => holder.schedule(&self.state).await,
+            Settled::Sealed => holder.schedule_sealed(&self.state).await,
+        };
+        scheduled.map_err(|error| Problem::internal(error.to_string()))
     }
 
     /// A socket for a client, or the relay's information document (NIP-11).
     async fn open_relay(&self, request: &Request) -> Result<Response, Problem> {
-        self.holder().await?;
+        self.holder()?;
         let failed = |error: worker::Error| Problem::internal(error.to_string());
         let header = |name: &str| request.headers().get(name).map(Option::unwrap_or_default).map_err(failed);
         if !header("upgrade")?.eq_ignore_ascii_case("websocket") {
@@ -290,12 +329,21 @@ impl Bunker {
         if path != rpc::EVENTS {
             return Err(Problem::not_found("A bunker has no such route."));
         }
-        self.holder().await?;
+        self.holder()?;
         sockets::open(&self.state, Purpose::Events)
     }
 
-    async fn holder(&self) -> Result<Rc<Holder>, Problem> {
-        self.slot.require(&self.state, &self.env, HolderRole::Bunker).await
+    fn holder(&self) -> Result<Rc<Holder>, Problem> {
+        self.slot.require(&self.state, &self.env, HolderRole::Bunker)
+    }
+
+    /// The holder's keys, if they may be used now. When they may not, what was gathered for requests goes too.
+    async fn open(&self, holder: &Holder) -> Result<Rc<Opened>, Problem> {
+        let opened = holder.open(&self.state, &self.env).await;
+        if opened.as_ref().is_err_and(lease::is_seal) {
+            self.offers.clear();
+        }
+        opened
     }
 
     /// The cosigner, where the bunker acts with one.

@@ -34,6 +34,10 @@ use super::{
 };
 use crate::{
     http::dto::{CeremonyKind, CeremonyStatus, CeremonyView, ParticipantView},
+    metrics::{
+        self, Counter,
+        labels::{self, CeremonyOutcome},
+    },
     platform,
     problem::Problem,
     storage::D1Store,
@@ -84,12 +88,14 @@ impl DurableObject for Ceremony {
             let opened = self.load().and_then(|()| sockets::open(&self.state, Purpose::Events));
             return opened.or_else(|problem| rpc::answer::<()>(Err(problem)));
         }
-        rpc::answer(match CeremonyRoute::of(&request.path()) {
+        let answered = rpc::answer(match CeremonyRoute::of(&request.path()) {
             Some(CeremonyRoute::Start) => self.start(&mut request).await,
             Some(CeremonyRoute::Ask) => self.asked(&mut request).await,
             Some(CeremonyRoute::GiveUp) => return rpc::answer(self.given_up(&mut request).await),
             None => Err(Problem::not_found("A ceremony has no such route.")),
-        })
+        });
+        metrics::flush(&self.state, &self.env);
+        answered
     }
 
     async fn websocket_message(&self, _: WebSocket, _: WebSocketIncomingMessage) -> worker::Result<()> {
@@ -107,7 +113,9 @@ impl DurableObject for Ceremony {
     }
 
     async fn alarm(&self) -> worker::Result<Response> {
-        self.wake().await.map_err(failed)?;
+        let woken = self.wake().await;
+        metrics::flush(&self.state, &self.env);
+        woken.map_err(failed)?;
         Response::empty()
     }
 }
@@ -121,6 +129,7 @@ impl Ceremony {
         let at_ms = platform::now_ms();
         let meeting = Meeting::start(invitation.clone(), limits, at_ms).map_err(|error| invalid(&error))?;
         self.log().append(0, &[Begun { invitation, limits, at_ms }])?;
+        count(&meeting, CeremonyOutcome::Started);
         *self.live.borrow_mut() = Some(Live { meeting, said: Vec::new(), rows: 1, told: Vec::new() });
         self.drive().await;
         self.schedule().await?;
@@ -233,7 +242,11 @@ impl Ceremony {
         let rows = self.with(|live| live.rows)?;
         self.log().append(rows, changes)?;
         let next = self.with(|live| {
+            let was_over = live.meeting.end().is_some();
             changes.iter().for_each(|change| live.apply(change));
+            if let Some(end) = live.meeting.end().filter(|_| !was_over) {
+                count(&live.meeting, CeremonyOutcome::from(&end));
+            }
             live.said.len()
         })?;
         sockets::tell(&self.state, &[format!(r#"{{"type":"ceremony","next":{next}}}"#)]);
@@ -412,6 +425,25 @@ fn reason(failure: &Failure) -> &'static str {
         Failure::BadSignature(_) => "bad_signature",
         Failure::NoGroup => "no_group",
         Failure::Tries => "interrupted",
+    }
+}
+
+fn count(meeting: &Meeting, outcome: CeremonyOutcome) {
+    let kind = match meeting.invitation().purpose {
+        Kind::Keygen => labels::CeremonyKind::Keygen,
+        Kind::Reshare { from: _ } => labels::CeremonyKind::Reshare,
+    };
+    metrics::count(Counter::Ceremonies { kind, outcome });
+}
+
+impl From<&End> for CeremonyOutcome {
+    fn from(end: &End) -> Self {
+        match end {
+            End::Verified => Self::Verified,
+            End::Failed(_) => Self::Failed,
+            End::Cancelled { .. } => Self::Cancelled,
+            End::Expired { .. } => Self::Expired,
+        }
     }
 }
 

@@ -13,16 +13,18 @@ use bunker_core::{
     session::CosignerEffect,
     statement::{Statement, Verb},
 };
-use frost_wasm_core::group::HolderRole;
+use frost_wasm_core::{group::HolderRole, share::KeyShare};
+use std::rc::Rc;
 use worker::{DurableObject, Env, Request, Response, State, durable_object};
 
 use super::{
     holder::{Holder, Slot},
+    lease,
     party::PartySlot,
     problems::{DELETED, failed},
     rpc::{self, PartyReply, ReleasedShare, Route, ShareDelivery},
 };
-use crate::{platform, problem::Problem};
+use crate::{metrics, platform, problem::Problem};
 
 /// One holder of one group, under its own KEK.
 #[durable_object]
@@ -42,12 +44,13 @@ impl DurableObject for Cosigner {
     }
 
     async fn fetch(&self, mut request: Request) -> worker::Result<Response> {
-        match Route::of(&request.path()) {
+        let answered = match Route::of(&request.path()) {
             Some(Route::Provision) => rpc::answer(self.provision(&mut request).await),
             Some(Route::Deliver) => rpc::answer(self.deliver(&mut request).await),
             Some(Route::Contribute) => rpc::answer(self.contribute(&mut request).await),
             Some(Route::Release) => rpc::answer(self.release().await),
             Some(Route::TakePart) => rpc::answer(self.take_part(&mut request).await),
+            Some(Route::Rewrap) => rpc::answer(self.rewrap().await),
             Some(
                 Route::Describe
                 | Route::Connections
@@ -58,7 +61,9 @@ impl DurableObject for Cosigner {
                 | Route::Accept,
             )
             | None => rpc::answer::<()>(Err(Problem::not_found("A cosigner has no such route."))),
-        }
+        };
+        metrics::flush(&self.state, &self.env);
+        answered
     }
 
     async fn alarm(&self) -> worker::Result<Response> {
@@ -82,26 +87,34 @@ impl Cosigner {
 
     async fn deliver(&self, request: &mut Request) -> Result<(), Problem> {
         let statement = Statement::verify(rpc::body::<Event>(request).await?)?;
-        let holder = match (self.holder().await, statement.verb()) {
+        let rules = lease::rules(&self.state, &self.env, &statement).await?;
+        let holder = match (self.holder(), statement.verb()) {
             (Err(problem), Verb::DeleteGroup) if problem.code() == DELETED => return Ok(()),
             (holder, _) => holder?,
         };
         if matches!(statement.verb(), Verb::DeleteGroup) {
-            let mutations = holder.deletion(&self.env, &statement)?;
+            let mutations = holder.deletion(&statement, rules)?;
             return self.slot.wipe(&self.state, &holder, &mutations, statement.event()).await;
         }
-        holder.deliver(&self.env, &statement, None)?;
+        holder.deliver(&self.env, &statement, rules, None)?;
         holder.schedule(&self.state).await.map_err(|error| Problem::internal(error.to_string()))
     }
 
     async fn release(&self) -> Result<ReleasedShare, Problem> {
-        let (statement, package) = self.holder().await?.release()?;
+        let holder = self.holder()?;
+        let (statement, package) = holder.release(&*holder.open(&self.state, &self.env).await?)?;
+        holder.before_release(&self.state, &self.env).await?;
         Ok(ReleasedShare { statement: statement.id, package })
+    }
+
+    async fn rewrap(&self) -> Result<(), Problem> {
+        self.party.rewrap(&self.state, &self.env, HolderRole::Cosigner).await?;
+        self.holder()?.rewrap(&self.env).await
     }
 
     async fn tidy_up(&self) -> Result<(), Problem> {
         self.party.forget_old(&self.state)?;
-        let Some(holder) = self.slot.get(&self.state, &self.env, HolderRole::Cosigner).await? else { return Ok(()) };
+        let Some(holder) = self.slot.get(&self.state, &self.env, HolderRole::Cosigner)? else { return Ok(()) };
         holder.alarm_rang();
         holder.forget()?;
         holder.schedule(&self.state).await.map_err(|error| Problem::internal(error.to_string()))
@@ -110,20 +123,32 @@ impl Cosigner {
     async fn contribute(&self, request: &mut Request) -> Result<ContributionReply, Problem> {
         let body = request.text().await.map_err(|error| Problem::internal(error.to_string()))?;
         let request = ContributionRequest::decode(&body).map_err(|error| Problem::internal(error.to_string()))?;
-        let holder = self.holder().await?;
-        let reply = judge_and_contribute(&holder, request)?;
+        let holder = self.holder()?;
+        let opened = match holder.open(&self.state, &self.env).await {
+            Err(problem) if lease::is_seal(&problem) => {
+                let (code, text) = (problem.code().to_owned(), problem.detail().to_owned());
+                return Ok(ContributionReply::Refused { code, text });
+            }
+            opened => opened?,
+        };
+        let reply = judge_and_contribute(&holder, &opened.share(), request)?;
+        holder.before_release(&self.state, &self.env).await?;
         holder.schedule(&self.state).await.map_err(|error| Problem::internal(error.to_string()))?;
         #[cfg(feature = "fault-injection")]
         let reply = super::faults::contribution(reply);
         Ok(reply)
     }
 
-    async fn holder(&self) -> Result<std::rc::Rc<Holder>, Problem> {
-        self.slot.require(&self.state, &self.env, HolderRole::Cosigner).await
+    fn holder(&self) -> Result<Rc<Holder>, Problem> {
+        self.slot.require(&self.state, &self.env, HolderRole::Cosigner)
     }
 }
 
-fn judge_and_contribute(holder: &Holder, request: ContributionRequest) -> Result<ContributionReply, Problem> {
+fn judge_and_contribute(
+    holder: &Holder,
+    share: &KeyShare,
+    request: ContributionRequest,
+) -> Result<ContributionReply, Problem> {
     let refused = |code: &str, text: String| ContributionReply::Refused { code: code.to_owned(), text };
     let event = match request.event.into_verified() {
         Ok(event) => event,
@@ -138,7 +163,7 @@ fn judge_and_contribute(holder: &Holder, request: ContributionRequest) -> Result
         CosignerEffect::Refuse(refusal) => Ok(refused(refusal.code(), refusal.to_string())),
         CosignerEffect::Contribute(operation) => {
             let rng = &mut platform::rng();
-            joint::contribute(&operation, &event.id, &holder.share(), request.epoch, &request.commitments, rng)
+            joint::contribute(&operation, &event.id, share, request.epoch, &request.commitments, rng)
                 .or_else(|error| Ok(refused(error.code(), error.to_string())))
         }
     }

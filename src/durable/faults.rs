@@ -14,12 +14,14 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::store::StoreError;
-use crate::platform;
+use crate::{platform, problem::Problem};
 
 /// A failure that happens once, in whichever object comes first to its place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Fault {
+    /// None; ends one that lasts.
+    Nothing,
     /// The bunker panics in the middle of an operation.
     Panic,
     /// The cosigner's contribution is another than the right one.
@@ -30,6 +32,8 @@ pub enum Fault {
     StorageFails,
     /// The commit fails with which a holder changes over to its new share.
     ChangeOverFails,
+    /// The second place of audit records takes none, until another failure is arranged.
+    SinkFails,
     /// The bunker asks the cosigner for something that no client asked for.
     InventRequest,
 }
@@ -65,6 +69,11 @@ pub(super) fn storage() -> Result<(), StoreError> {
 /// Fails instead of changing over.
 pub(super) fn change_over() -> Result<(), StoreError> {
     if is_due(Fault::ChangeOverFails) { Err(StoreError::Failed("arranged by a test".into())) } else { Ok(()) }
+}
+
+/// Fails instead of handing over audit records.
+pub(super) fn sink() -> Result<(), Problem> {
+    if ARRANGED.get() == Some(Fault::SinkFails) { Err(Problem::unavailable("arranged by a test")) } else { Ok(()) }
 }
 
 /// Alters a contribution, as a broken or malicious cosigner would.

@@ -1,44 +1,50 @@
-//! One server-side holder in its object: the session machine's state, the opened share, and the store.
+//! One server-side holder in its object: the session machine's state, the store, and the keys while they are open.
 //!
-//! [`Holder::commit`] is the only way from a step to the state: the store first, then memory. The share is opened
-//! when the object wakes and lives in its memory only; the data key that sealed it stays with it, to open the
-//! transport secrets of connections.
+//! [`Holder::commit`] is the only way from a step to the state: the store first, then memory. The state needs no key,
+//! so reading and revoking go on whatever happens to those; [`Holder::open`] is the only way to the share, asks for
+//! the deployment's leave each time, and closes everything when that is refused.
 
 use std::{
     cell::{Cell, RefCell, RefMut},
-    collections::BTreeMap,
     rc::Rc,
     time::Duration,
 };
 
 use bunker_core::{
+    audit::AuditRecord,
     event::Event,
-    grant::ConnectionId,
-    keys::{PublicKey, TransportSecret},
+    keys::TransportSecret,
     members::Members,
-    nip44::ConversationKey,
     session::{HolderState, Mutation, Rules, Step},
     statement::{Statement, Verb},
 };
 use frost_wasm_core::{
     group::{GroupPublic, HolderIndex, HolderRole},
     provision::{self, EXPORT_PURPOSE, ReceivingKey, SHARE_PURPOSE, TRANSPORT_PURPOSE},
-    sealed::{Dek, Label, SealedBytes, SealedShare},
+    sealed::{Dek, SealedShare},
+    secret::Secret32,
     share::KeyShare,
 };
+use operations_core::ids::Blinded;
+use serde_json::Value;
 use worker::{Env, State};
 
 use super::{
+    lease,
+    opened::Opened,
     party::PartySlot,
     problems::{bad_package, damaged, deleted, sealing},
     rpc::ShareOrigin,
+    sink::{self, Outbox},
     store::{Row, Store, StoreError},
 };
 use crate::{
+    auth::keys::operators_key,
     config::Config,
     hsm::{self, Hsm, WrappedDek},
     platform,
     problem::Problem,
+    telemetry,
 };
 
 /// How many holders of a hosted group act together: the bunker and one cosigner.
@@ -47,19 +53,20 @@ const HOSTED_THRESHOLD: u16 = 2;
 const FORGET_EVERY_S: u64 = 5 * 60;
 /// How soon a decision is carried out that an eviction kept from it, in seconds.
 const CARRY_OUT_AFTER_S: u64 = 5;
+/// How soon what needs a key is tried again under a seal, in seconds.
+const SEALED_AGAIN_AFTER_S: u64 = 30;
 
 /// A holder that is awake.
 pub(super) struct Holder {
+    role: HolderRole,
+    /// Blinds what leaves in records.
+    blinding: Secret32,
     state: RefCell<HolderState>,
-    share: RefCell<Rc<KeyShare>>,
-    dek: Dek,
     store: Store,
+    opened: RefCell<Option<Rc<Opened>>>,
     /// When to forget next, Unix seconds, and when the alarm is set to.
     forget_at_s: Cell<Option<u64>>,
     alarm_at_s: Cell<Option<u64>>,
-    transports: RefCell<BTreeMap<ConnectionId, Rc<TransportSecret>>>,
-    /// The key between each connection and the client that used it last.
-    conversations: RefCell<BTreeMap<ConnectionId, (PublicKey, Rc<ConversationKey>)>>,
 }
 
 /// Holds the holder of an object while it is in memory.
@@ -68,23 +75,18 @@ pub(super) struct Slot(RefCell<Option<Rc<Holder>>>);
 
 impl Slot {
     /// The holder, woken from the store if need be; `None` if the object was never provisioned.
-    pub(super) async fn get(&self, object: &State, env: &Env, role: HolderRole) -> Result<Option<Rc<Holder>>, Problem> {
-        if let Some(holder) = self.0.borrow().clone() {
-            return Ok(Some(holder));
-        }
-        let woken = Holder::wake(object, env, role).await?;
-        // Another request may have woken it during the wait; what that one changed must not be lost.
+    pub(super) fn get(&self, object: &State, env: &Env, role: HolderRole) -> Result<Option<Rc<Holder>>, Problem> {
         let mut slot = self.0.borrow_mut();
         if slot.is_none() {
-            *slot = woken.map(Rc::new);
+            *slot = Holder::wake(object, env, role)?.map(Rc::new);
         }
         Ok(slot.clone())
     }
 
     /// The same, where its absence is an error.
-    pub(super) async fn require(&self, object: &State, env: &Env, role: HolderRole) -> Result<Rc<Holder>, Problem> {
+    pub(super) fn require(&self, object: &State, env: &Env, role: HolderRole) -> Result<Rc<Holder>, Problem> {
         let absent = || Problem::not_found("There is no such identity here. Check its id.");
-        self.get(object, env, role).await?.ok_or_else(absent)
+        self.get(object, env, role)?.ok_or_else(absent)
     }
 
     /// Wipes the holder: its share, and everything that it knew. What is left is the owner's word that ended it, so that
@@ -114,10 +116,10 @@ impl Slot {
         origin: &ShareOrigin,
         party: &PartySlot,
     ) -> Result<Rc<Holder>, Problem> {
-        let existing = self.get(object, env, role).await?;
-        let holder = match existing {
+        let holder = match self.get(object, env, role)? {
             Some(holder) => holder,
             None => {
+                lease::judge(object, env, statement.owner()).await?;
                 let made_of = made_by(statement)?;
                 let created = |share: KeyShare| {
                     let (state, mutations) = HolderState::create(statement, share.index(), platform::now_ms())?;
@@ -135,6 +137,8 @@ impl Slot {
                     ShareOrigin::Renewal(induction) => party.inducted(object, env, role, statement, induction).await?,
                 };
                 let made = Holder::make(object, env, role, new).await?;
+                // A seal may have been closed meanwhile.
+                lease::judge(object, env, statement.owner()).await?;
                 let mut slot = self.0.borrow_mut();
                 match &*slot {
                     // Two deliveries at once: the one that stored first stands.
@@ -154,20 +158,16 @@ impl Slot {
 }
 
 impl Holder {
-    async fn wake(object: &State, env: &Env, role: HolderRole) -> Result<Option<Self>, Problem> {
-        let config = config(env)?;
+    fn wake(object: &State, env: &Env, role: HolderRole) -> Result<Option<Self>, Problem> {
         let store = Store::open(object)?;
         if store.was_deleted()? {
             return Err(deleted());
         }
-        let Some(sealed) = store.share()? else { return Ok(None) };
-        let wrapped = WrappedDek { kek_id: sealed.kek_id.clone(), wrapped: sealed.wrapped_dek.clone() };
-        let dek = hsm::for_holder(&config, role)?.unwrap_dek(&wrapped).await?;
-        // Read after the wait, which may have let others in.
+        if store.share()?.is_none() {
+            return Ok(None);
+        }
         let state = store.load()?;
-        let identity = state.identity();
-        let share = sealed.open(&dek, &identity.public, identity.holder).map_err(damaged)?;
-        Ok(Some(Self::new(state, share, dek, store)))
+        Ok(Some(Self::new(&*config(env)?, role, state, store, None)))
     }
 
     async fn make(
@@ -182,30 +182,79 @@ impl Holder {
         let wrapped = hsm::for_holder(&config, role)?.wrap_dek(&dek, &mut rng).await?;
         let sealed = SealedShare::seal(&share, &dek, wrapped.kek_id, wrapped.wrapped, &mut rng).map_err(sealing)?;
         let rows = vec![Row::identity(state.identity()), Row::share(&sealed)];
-        Ok((Self::new(state, share, dek, Store::open(object)?), mutations, rows))
+        let opened = Opened::new(share, dek, platform::now_ms().saturating_add(config.dek_lifetime_ms));
+        Ok((Self::new(&config, role, state, Store::open(object)?, Some(opened)), mutations, rows))
     }
 
-    fn new(state: HolderState, share: KeyShare, dek: Dek, store: Store) -> Self {
+    fn new(config: &Config, role: HolderRole, state: HolderState, store: Store, opened: Option<Opened>) -> Self {
         Self {
+            role,
+            blinding: operators_key(config),
             state: RefCell::new(state),
-            share: RefCell::new(Rc::new(share)),
-            dek,
             store,
+            opened: RefCell::new(opened.map(Rc::new)),
             forget_at_s: Cell::default(),
             alarm_at_s: Cell::default(),
-            transports: RefCell::default(),
-            conversations: RefCell::default(),
         }
+    }
+
+    /// The open keys, if the deployment lets them be used now; unwrapped if they are not open. Ask anew for each use,
+    /// and after each wait.
+    ///
+    /// # Errors
+    /// `sealed`, and everything is closed; or why the keys can't be opened.
+    pub(super) async fn open(&self, object: &State, env: &Env) -> Result<Rc<Opened>, Problem> {
+        self.judge(object, env).await?;
+        if let Some(opened) = self.present() {
+            return Ok(opened);
+        }
+        let config = config(env)?;
+        let SealedShare { kek_id, wrapped_dek: wrapped, .. } = self.sealed_share()?;
+        let dek = hsm::for_holder(&config, self.role)?.unwrap_dek(&WrappedDek { kek_id, wrapped }).await?;
+        // A seal may have been closed during the wait, and others were let in.
+        self.judge(object, env).await?;
+        if let Some(opened) = self.present() {
+            return Ok(opened);
+        }
+        let share = {
+            let state = self.state();
+            let identity = state.identity();
+            self.sealed_share()?.open(&dek, &identity.public, identity.holder).map_err(damaged)?
+        };
+        let opened = Opened::new(share, dek, platform::now_ms().saturating_add(config.dek_lifetime_ms));
+        Ok(self.opened.borrow_mut().insert(Rc::new(opened)).clone())
+    }
+
+    /// Whether the deployment lets this holder's keys be used now. When it does not, none stays open.
+    ///
+    /// # Errors
+    /// `sealed`, or that nobody could be asked.
+    pub(super) async fn judge(&self, object: &State, env: &Env) -> Result<(), Problem> {
+        let owner = self.state().identity().owner;
+        let judged = lease::judge(object, env, &owner).await;
+        if judged.as_ref().is_err_and(lease::is_seal) {
+            self.opened.borrow_mut().take();
+        }
+        judged
+    }
+
+    /// The open keys, unless their time is over.
+    fn present(&self) -> Option<Rc<Opened>> {
+        let mut opened = self.opened.borrow_mut();
+        opened.take_if(|opened| opened.is_over(platform::now_ms()));
+        opened.clone()
+    }
+
+    fn sealed_share(&self) -> Result<SealedShare, Problem> {
+        if self.is_deleted() {
+            return Err(deleted());
+        }
+        self.store.share()?.ok_or_else(|| damaged("no share is stored"))
     }
 
     /// The machine's state. Don't hold the borrow across an await or a commit.
     pub(super) fn state(&self) -> std::cell::Ref<'_, HolderState> {
         self.state.borrow()
-    }
-
-    /// The opened share of the present epoch. An operation goes on with the one that it began with.
-    pub(super) fn share(&self) -> Rc<KeyShare> {
-        self.share.borrow().clone()
     }
 
     /// What was stored.
@@ -223,7 +272,62 @@ impl Holder {
         super::faults::storage()?;
         self.store.commit(mutations, sealed)?;
         self.apply(mutations);
+        for mutation in mutations {
+            if let Mutation::Audit(record) = mutation {
+                telemetry::audited(&self.outside(record));
+            }
+        }
         Ok(())
+    }
+
+    /// Has the second place of audit records, where there is one, know everything up to now. Gives whether that took a
+    /// wait, in which a seal may have been closed.
+    ///
+    /// # Errors
+    /// `audit_unavailable`: then nothing may leave.
+    pub(super) async fn hand_over(&self, env: &Env) -> Result<bool, Problem> {
+        sink::hand_over(env, self).await
+    }
+
+    /// Wraps the data key under the present KEK, if it is not. What it seals stays as it is.
+    pub(super) async fn rewrap(&self, env: &Env) -> Result<(), Problem> {
+        let sealed = self.sealed_share()?;
+        let hsm = hsm::for_holder(&*config(env)?, self.role)?;
+        let Some(rewrapped) = hsm.rewrap(&sealed.kek_id, &sealed.wrapped_dek).await? else { return Ok(()) };
+        // The wait let others in: the share may be of another epoch, and the data key is the same.
+        let present = self.sealed_share()?;
+        if present.wrapped_dek == sealed.wrapped_dek {
+            let WrappedDek { kek_id, wrapped: wrapped_dek } = rewrapped;
+            self.commit(&[], vec![Row::share(&SealedShare { kek_id, wrapped_dek, ..present })])?;
+        }
+        Ok(())
+    }
+
+    /// Asked before anything leaves that was made with a key: every place of records has to know of it, and no seal may
+    /// have been closed in the time that this took.
+    ///
+    /// # Errors
+    /// `audit_unavailable` or `sealed`: then it must not leave.
+    pub(super) async fn before_release(&self, object: &State, env: &Env) -> Result<(), Problem> {
+        if self.hand_over(env).await? {
+            self.judge(object, env).await?;
+        }
+        Ok(())
+    }
+
+    /// A record as it leaves the object: with the group's name and other people's keys blinded.
+    fn outside(&self, record: &AuditRecord) -> Value {
+        let mut value = serde_json::to_value(record).unwrap_or_default();
+        if let Some(peer) = value.pointer_mut("/entry/peer")
+            && let Some(key) = peer.as_str()
+        {
+            *peer = self.blinded(key).into();
+        }
+        sink::line(self.role.as_str(), Some(&self.blinded(&self.state().group().to_string())), &value)
+    }
+
+    fn blinded(&self, text: &str) -> String {
+        Blinded::of(&self.blinding, text).to_string()
     }
 
     /// Whether the owner deleted the identity while this request was under way.
@@ -241,14 +345,15 @@ impl Holder {
         &self,
         env: &Env,
         statement: &Statement,
-        transport: Option<&str>,
+        rules: Rules,
+        transport: Option<(&str, &Opened)>,
     ) -> Result<Vec<Mutation>, Problem> {
-        let mutations = self.state().deliver(statement, rules(&*config(env)?), platform::now_ms())?;
+        let mutations = self.state().deliver(statement, rules, platform::now_ms())?;
         if mutations.is_empty() {
             return Ok(mutations);
         }
         let sealed = match (statement.verb(), transport) {
-            (Verb::Grant(grant), Some(package)) => {
+            (Verb::Grant(grant), Some((package, opened))) => {
                 let secret = receiving_key(&*config(env)?, HolderRole::Bunker)?
                     .open(TRANSPORT_PURPOSE, statement.id().as_bytes(), package)
                     .map_err(bad_package)?;
@@ -260,7 +365,7 @@ impl Holder {
                         "The transport secret is not that of the grant.",
                     ));
                 }
-                vec![self.seal_transport(&grant.connection, &secret)?]
+                vec![opened.seal_transport(&grant.connection, &secret)?]
             }
             _ => Vec::new(),
         };
@@ -268,40 +373,17 @@ impl Holder {
         Ok(mutations)
     }
 
-    /// A connection's transport secret, opened once and kept while the object is awake.
-    pub(super) fn transport(&self, connection: &ConnectionId) -> Result<Rc<TransportSecret>, Problem> {
-        if let Some(secret) = self.transports.borrow().get(connection) {
-            return Ok(secret.clone());
-        }
-        let sealed = self.store.transport(connection)?;
-        let sealed = sealed.ok_or_else(|| damaged("a connection has no transport secret"))?;
-        let secret = sealed.open(&self.dek, &self.transport_label(connection)).map_err(damaged)?;
-        let secret = secret.into_fixed().ok_or_else(|| damaged("a transport secret of another length"))?;
-        let secret = Rc::new(TransportSecret::from_secret(&secret).map_err(damaged)?);
-        self.transports.borrow_mut().insert(*connection, secret.clone());
-        Ok(secret)
-    }
-
-    /// The key between a connection and a client.
-    pub(super) fn conversation(
-        &self,
-        connection: &ConnectionId,
-        transport: &TransportSecret,
-        client: &PublicKey,
-    ) -> Result<Rc<ConversationKey>, Problem> {
-        if let Some((known, key)) = self.conversations.borrow().get(connection)
-            && known == client
-        {
-            return Ok(key.clone());
-        }
-        let bad_key = |error| Problem::invalid("client_key_invalid", format!("The client's key is unusable: {error}"));
-        let key = Rc::new(transport.conversation_key(client).map_err(bad_key)?);
-        self.conversations.borrow_mut().insert(*connection, (*client, key.clone()));
-        Ok(key)
-    }
-
     /// Sets the alarm to what is due next: a request whose owner did not answer, or forgetting what is past.
     pub(super) async fn schedule(&self, object: &State) -> worker::Result<()> {
+        self.schedule_from(object, 0).await
+    }
+
+    /// The same for a holder whose keys stay closed for a while: what is due needs them.
+    pub(super) async fn schedule_sealed(&self, object: &State) -> worker::Result<()> {
+        self.schedule_from(object, platform::now_s().saturating_add(SEALED_AGAIN_AFTER_S)).await
+    }
+
+    async fn schedule_from(&self, object: &State, earliest_s: u64) -> worker::Result<()> {
         let now_s = platform::now_s();
         let due_s = {
             let state = self.state();
@@ -316,7 +398,7 @@ impl Holder {
             }
             waiting.chain(self.forget_at_s.get()).min()
         };
-        let Some(due_s) = due_s else { return Ok(()) };
+        let Some(due_s) = due_s.map(|due_s| due_s.max(earliest_s)) else { return Ok(()) };
         if self.alarm_at_s.get().is_none_or(|at_s| due_s < at_s) {
             self.alarm_at_s.set(Some(due_s));
             object.storage().set_alarm(Duration::from_secs(due_s.saturating_sub(now_s))).await?;
@@ -337,16 +419,16 @@ impl Holder {
     }
 
     /// Checks a statement that ends this holder; it is wiped only when every other one is.
-    pub(super) fn deletion(&self, env: &Env, statement: &Statement) -> Result<Vec<Mutation>, Problem> {
-        Ok(self.state().deliver(statement, rules(&*config(env)?), platform::now_ms())?)
+    pub(super) fn deletion(&self, statement: &Statement, rules: Rules) -> Result<Vec<Mutation>, Problem> {
+        Ok(self.state().deliver(statement, rules, platform::now_ms())?)
     }
 
     /// Seals the share to the device of an export whose delay is over, with the record of it committed first.
-    pub(super) fn release(&self) -> Result<(Event, String), Problem> {
+    pub(super) fn release(&self, opened: &Opened) -> Result<(Event, String), Problem> {
         let Step { mutations, effect: export } = self.state().release_export(platform::now_ms())?;
         self.commit(&mutations, Vec::new())?;
         let statement = export.statement().clone();
-        let share = self.share();
+        let share = opened.share();
         let aad = [statement.id.as_bytes().as_slice(), &share.index().get().to_be_bytes()].concat();
         let share = share.expose_signing_share();
         let sealed =
@@ -357,38 +439,43 @@ impl Holder {
 
     /// Ends the present epoch: the new share in place of the old one, and with it everything that says so. Without a
     /// wait, so that both are written or neither.
-    pub(super) fn enter_epoch(&self, share: KeyShare, mutations: &[Mutation]) -> Result<(), Problem> {
+    pub(super) fn enter_epoch(&self, opened: &Opened, share: KeyShare, mutations: &[Mutation]) -> Result<(), Problem> {
         #[cfg(feature = "fault-injection")]
         super::faults::change_over()?;
-        let SealedShare { kek_id, wrapped_dek, .. } =
-            self.store.share()?.ok_or_else(|| damaged("no share is stored"))?;
-        let sealed = SealedShare::seal(&share, &self.dek, kek_id, wrapped_dek, &mut platform::rng());
-        self.commit(mutations, vec![Row::share(&sealed.map_err(sealing)?)])?;
-        *self.share.borrow_mut() = Rc::new(share);
+        let sealed = opened.seal_next(&share, self.sealed_share()?)?;
+        self.commit(mutations, vec![Row::share(&sealed)])?;
+        opened.replace(share);
         Ok(())
     }
+}
 
-    fn seal_transport(&self, connection: &ConnectionId, secret: &TransportSecret) -> Result<Row, Problem> {
-        let label = self.transport_label(connection);
-        let plaintext = secret.expose_secret();
-        let sealed = SealedBytes::seal(&self.dek, &label, plaintext.expose_secret(), &mut platform::rng());
-        Ok(Row::transport(connection, &sealed.map_err(sealing)?))
+impl Outbox for Holder {
+    fn folder(&self) -> String {
+        format!("{}/{}", self.role.as_str(), self.blinded(&self.state().group().to_string()))
     }
 
-    fn transport_label<'a>(&self, connection: &'a ConnectionId) -> Label<'a> {
-        let share = self.share();
-        Label { group: share.group().group, holder: share.index(), purpose: "transport", id: connection.as_bytes() }
+    fn last(&self) -> Result<u64, Problem> {
+        Ok(self.state().audit_head().n)
+    }
+
+    fn mark(&self) -> Result<u64, Problem> {
+        Ok(self.store.sink_mark()?)
+    }
+
+    fn set_mark(&self, n: u64) -> Result<(), Problem> {
+        // Nothing is written behind the owner's deletion.
+        if self.is_deleted() { Err(deleted()) } else { Ok(self.store.set_sink_mark(n)?) }
+    }
+
+    fn lines(&self, after: u64, limit: u32) -> Result<Vec<(u64, Value)>, Problem> {
+        let records = self.store.audit(after, limit)?;
+        Ok(records.iter().map(|record| (record.n, self.outside(record))).collect())
     }
 }
 
 /// The configuration, or why this deployment does nothing.
 pub(super) fn config(env: &Env) -> Result<std::sync::Arc<Config>, Problem> {
     Config::from_env(env).map_err(|error| error.to_problem())
-}
-
-/// What the deployment adds to what the owner says.
-fn rules(config: &Config) -> Rules {
-    Rules { export_delay_ms: config.export_delay_ms }
 }
 
 /// The id is taken.

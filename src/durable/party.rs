@@ -28,6 +28,7 @@ use worker::{Env, State};
 
 use super::{
     holder::{Holder, Slot, config, group_exists},
+    lease,
     problems::{damaged, sealing},
     rows::Log,
     rpc::{CeremonyClient, PartyCall, PartyReply},
@@ -94,7 +95,9 @@ impl PartySlot {
     ) -> Result<PartyReply, Problem> {
         let terms = call.terms.validate().map_err(|error| unacceptable(&error.to_string()))?;
         let place = Place { object, env, role };
-        let package = match (terms.present(), slot.get(object, env, role).await?) {
+        let holder = slot.get(object, env, role)?;
+        self.judge(place, holder.as_deref(), &terms).await?;
+        let package = match (terms.present(), holder) {
             (None, None) => self.make(place, &terms, &call).await,
             (None, Some(_)) => Err(group_exists()),
             (Some(_), Some(holder)) => self.renew(place, slot, &holder, &terms, &call).await,
@@ -103,6 +106,19 @@ impl PartySlot {
             (Some(_), None) => Err(Problem::not_found("There is no such identity here. Check its id.")),
         };
         package.map(|package| PartyReply { package })
+    }
+
+    /// A ceremony makes or uses shares: under a seal nothing is said in it, and what was secret in memory goes.
+    async fn judge(&self, place: Place<'_>, holder: Option<&Holder>, terms: &ValidTerms) -> Result<(), Problem> {
+        let owner = match holder {
+            Some(holder) => holder.state().identity().owner,
+            None => first_person(terms)?,
+        };
+        let judged = lease::judge(place.object, place.env, &owner).await;
+        if judged.as_ref().is_err_and(lease::is_seal) {
+            self.0.borrow_mut().take();
+        }
+        judged
     }
 
     /// A key that is made.
@@ -163,7 +179,7 @@ impl PartySlot {
         call: &PartyCall,
     ) -> Result<Option<Package>, Problem> {
         let begun = self.get(place).await?;
-        let is_entered = holder.state().identity().public.epoch == terms.epoch;
+        let is_entered = holder.state().has_entered(terms);
         let party = match begun {
             Some(party) if party.is_of(terms) => party,
             None if is_entered => return Ok(None), // told again
@@ -183,7 +199,8 @@ impl PartySlot {
         }
         // Asked each time: the owner may have taken the word back, or the export that it needs.
         holder.state().may_reshare(terms, platform::now_ms())?;
-        party.answer(Some(&holder.share()))
+        let opened = holder.open(place.object, place.env).await?;
+        party.answer(Some(&opened.share()))
     }
 
     /// The owner asked for another ceremony since. Others may have accepted what came out of this one, and act on it: its
@@ -205,6 +222,7 @@ impl PartySlot {
     /// Every holder has accepted: this one goes on with its new share, or has none any more.
     async fn change_over(&self, place: Place<'_>, slot: &Slot, holder: &Holder, party: &Party) -> Result<(), Problem> {
         let word = party.word.clone().ok_or_else(|| damaged("new shares without the owner's word"))?;
+        let opened = holder.open(place.object, place.env).await?;
         let Decided { mutations, effect } = {
             let (state, transcript) = (holder.state(), party.transcript.borrow());
             let said = Reshare::restore(word.clone(), &state.identity().owner, state.group()).map_err(damaged)?;
@@ -214,10 +232,10 @@ impl PartySlot {
             Entered::Seated => {
                 let share = {
                     let transcript = party.transcript.borrow();
-                    let present = holder.share();
+                    let present = opened.share();
                     party.participant(&transcript, Some(&present))?.take_share(&transcript).map_err(internal)?
                 };
-                holder.enter_epoch(share, &mutations)?;
+                holder.enter_epoch(&opened, share, &mutations)?;
                 self.wipe(place.object)
             }
             Entered::Retired => {
@@ -243,8 +261,7 @@ impl PartySlot {
             return Err(unfinished());
         }
         let terms = transcript.terms();
-        let first = terms.parties.iter().find(|it| terms.holder_of(it).is_some_and(|seat| !seat.role.is_on_server()));
-        if first.is_none_or(|first| first.signing.as_bytes() != owner.as_bytes()) {
+        if first_person(terms)? != *owner {
             return Err(unacceptable("its owner is not the first person who took part"));
         }
         if Members::of_terms(terms, owner) != *members {
@@ -277,6 +294,23 @@ impl PartySlot {
     pub(super) fn wipe(&self, object: &State) -> Result<(), Problem> {
         self.0.borrow_mut().take();
         Ok(Log::open(object.storage().sql(), TABLE).wipe()?)
+    }
+
+    /// Wraps the data key of a ceremony under way under the present KEK, if it is not.
+    pub(super) async fn rewrap(&self, object: &State, env: &Env, role: HolderRole) -> Result<(), Problem> {
+        let log = Log::open(object.storage().sql(), TABLE);
+        let Some((begun, _)) = log.read::<Begun, Package>()? else { return Ok(()) };
+        let wrapped = hex::decode(&begun.wrapped_dek).map_err(damaged)?;
+        let hsm = hsm::for_holder(&*config(env)?, role)?;
+        let Some(rewrapped) = hsm.rewrap(&begun.kek_id, &wrapped).await? else { return Ok(()) };
+        // The wait let others in: that ceremony may be over.
+        match log.read::<Begun, Package>()? {
+            Some((present, _)) if present.wrapped_dek == begun.wrapped_dek => {
+                let (kek_id, wrapped_dek) = (rewrapped.kek_id, hex::encode(rewrapped.wrapped));
+                Ok(log.replace_first(&Begun { kek_id, wrapped_dek, ..present })?)
+            }
+            Some(_) | None => Ok(()),
+        }
     }
 
     /// Forgets a ceremony of which no identity came.
@@ -407,6 +441,13 @@ impl Party {
     ) -> Result<Participant<'a>, Problem> {
         Participant::new(transcript.terms().clone(), self.number, &self.keys, present).map_err(internal)
     }
+}
+
+/// Who begins a key owns it.
+fn first_person(terms: &ValidTerms) -> Result<PublicKey, Problem> {
+    let first = terms.parties.iter().find(|it| terms.holder_of(it).is_some_and(|seat| !seat.role.is_on_server()));
+    let first = first.ok_or_else(|| unacceptable("no person takes part in it"))?;
+    Ok(PublicKey::from_bytes(*first.signing.as_bytes()))
 }
 
 fn keys(config: &Config, role: HolderRole, seed: Secret32) -> Result<PartyKeys, Problem> {

@@ -68,6 +68,13 @@ impl Log {
         run(&self.sql, &format!("INSERT INTO {table} (n, body) VALUES {places}"), bindings.collect()).map(|_| ())
     }
 
+    /// Writes another first row in place of the one that is there.
+    pub(super) fn replace_first<T: Serialize>(&self, first: &T) -> Result<(), StoreError> {
+        let body = serde_json::to_string(first).unwrap_or_default();
+        let text = format!("UPDATE {} SET body = ? WHERE n = (SELECT min(n) FROM {})", self.table, self.table);
+        run(&self.sql, &text, vec![body.into()]).map(|_| ())
+    }
+
     /// Removes the table. Zeroed first, because freed pages keep what stood in them.
     pub(super) fn wipe(&self) -> Result<(), StoreError> {
         if !self.exists()? {

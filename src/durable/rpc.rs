@@ -58,6 +58,8 @@ pub(super) enum Route {
     Offer,
     /// Bunker: a device's contribution.
     Accept,
+    /// Bunker, cosigner: wrap the data key under the present KEK.
+    Rewrap,
 }
 
 impl Route {
@@ -74,6 +76,7 @@ impl Route {
         (Self::TakePart, "/take-part"),
         (Self::Offer, "/offer"),
         (Self::Accept, "/accept"),
+        (Self::Rewrap, "/rewrap"),
     ];
 
     /// Finds the route of a call that arrived.
@@ -223,6 +226,14 @@ impl BunkerClient {
         call(&self.0, Route::Accept, contribution).await
     }
 
+    /// Has every server-side holder wrap its data key under the present KEK. Again is no error.
+    ///
+    /// # Errors
+    /// Why not; some of them may have done it.
+    pub(super) async fn rewrap(&self) -> Result<(), Problem> {
+        call(&self.0, Route::Rewrap, &()).await
+    }
+
     /// How an export stands.
     ///
     /// # Errors
@@ -282,6 +293,11 @@ impl CosignerClient {
     /// Asks for the share of an export.
     pub(super) async fn release(&self) -> Result<ReleasedShare, Problem> {
         call(&self.0, Route::Release, &()).await
+    }
+
+    /// Has it wrap its data key under the present KEK.
+    pub(super) async fn rewrap(&self) -> Result<(), Problem> {
+        call(&self.0, Route::Rewrap, &()).await
     }
 
     /// Asks for a contribution; the body is [`bunker_core::joint::ContributionRequest::encode`]'s.

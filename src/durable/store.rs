@@ -130,6 +130,18 @@ impl Store {
         Ok(())
     }
 
+    /// Up to where the second place of audit records has the chain.
+    pub(super) fn sink_mark(&self) -> Result<u64, StoreError> {
+        Ok(self.one("sink_mark", "")?.unwrap_or_default())
+    }
+
+    /// Moves that mark.
+    pub(super) fn set_sink_mark(&self, n: u64) -> Result<(), StoreError> {
+        let row = Row::new("sink_mark", String::new(), &n);
+        let bindings = [row.kind.to_owned(), row.key, row.body].map(SqlStorageValue::String).to_vec();
+        self.run("INSERT OR REPLACE INTO record (kind, key, body) VALUES (?, ?, ?)", bindings).map(|_| ())
+    }
+
     /// Whether the owner deleted what was here.
     pub(super) fn was_deleted(&self) -> Result<bool, StoreError> {
         self.one::<Event>("deleted", "").map(|statement| statement.is_some())

@@ -7,6 +7,7 @@ use bunker_core::proof::{AccountProof, Body, ProofVerb};
 use http::StatusCode;
 
 use super::body::JsonBody;
+use super::chronicle::Subject;
 use super::dto::{
     AccountView, KdfReply, ParamsRequest, PasswordRequest, RecoverReply, RecoverRequest, RecoveryChallengeReply,
     RecoveryChallengeRequest, RegisterReply, RegisterRequest,
@@ -47,10 +48,12 @@ pub async fn register(
     State(app): State<App>,
     Database(store): Database,
     gate: Gate,
+    subject: Subject,
     JsonBody(request): JsonBody<RegisterRequest>,
 ) -> Result<(StatusCode, Json<RegisterReply>), Problem> {
     gate.admit(&app, Route::Register).await?;
     let username = Username::parse(&request.username)?;
+    subject.is(&username);
     let owner = owner_key(&request.owner_pubkey)?;
     check_owner_blob(request.owner_blob.as_deref())?;
     let kdf = request.kdf.as_ref().map(kdf::stored).transpose()?;
@@ -199,6 +202,7 @@ pub async fn recover(
     State(app): State<App>,
     Database(store): Database,
     gate: Gate,
+    subject: Subject,
     JsonBody(request): JsonBody<RecoverRequest>,
 ) -> Result<Json<RecoverReply>, Problem> {
     gate.admit(&app, Route::Recover).await?;
@@ -215,6 +219,7 @@ pub async fn recover(
     };
     let origin = app.config().public_url.origin();
     let username = recovery::recover(&store, app.auth(), &origin, &asked, random_bytes(), now_ms()).await?;
+    Username::parse(&username).iter().for_each(|username| subject.is(username));
     Ok(Json(RecoverReply { username }))
 }
 

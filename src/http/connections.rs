@@ -207,10 +207,8 @@ pub async fn activity(
     QueryParams(query): QueryParams<ActivityQuery>,
 ) -> Result<Json<ActivityPage>, Problem> {
     owned(&store, &caller, &group).await?;
-    if !(1..=ActivityQuery::LIMIT_MAX).contains(&query.limit) {
-        return Err(Problem::invalid("query_invalid", "Ask for 1 to 200 records with `limit`."));
-    }
-    BunkerClient::for_group(&env, &group)?.activity(query.after, query.limit).await.map(Json)
+    let ActivityQuery { after, limit } = query.checked()?;
+    BunkerClient::for_group(&env, &group)?.activity(after, limit).await.map(Json)
 }
 
 pub(super) async fn owned(store: &D1Store, caller: &Caller, group: &GroupId) -> Result<(), Problem> {

@@ -9,6 +9,7 @@ mod ceremonies;
 mod connections;
 mod export;
 mod keys;
+mod operators;
 mod passkeys;
 mod requests;
 mod schema;
@@ -33,6 +34,7 @@ pub use keys::{
     CreateKeyReply, CreateKeyRequest, GroupDescription, HolderEntry, HolderList, KeyDetail, KeyList, KeyView,
     ProvisionReply, ProvisionRequest, SharePackages, SharedKeyView, SharesOrigin,
 };
+pub use operators::{OperatorAuditPage, PlainCommand, ProposeRequest, SealRequest, UnsealRequest};
 pub use passkeys::{
     AssertionJson, AssertionResponseJson, AttestationJson, Base64Url, CreatePasskeyReply, CreatePasskeyRequest,
     EmptyRequest, ExtensionResultsJson, PasskeyBlobRequest, PasskeyList, PasskeyOptions, PasskeySignInReply,

@@ -1,11 +1,14 @@
-//! The metrics, for whoever shows the deployment's own token for them and nobody else.
+//! The metrics, for whoever shows the deployment's own token for them, and for operators with the scope.
 
-use axum::extract::State;
+use axum::extract::{FromRequestParts, Request, State};
 use axum::response::{IntoResponse, Response};
 use frost_wasm_core::secret::Secret32;
+use http::HeaderName;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
-use http::{HeaderMap, HeaderName};
+use operations_core::operator::Scope;
+use operations_core::token::OperatorToken;
 
+use super::operators::Asking;
 use crate::auth::caller::bearer;
 use crate::durable::meter::MeterClient;
 use crate::metrics::exposition;
@@ -17,23 +20,25 @@ const AS_TEXT: [(HeaderName, &str); 2] = [(CONTENT_TYPE, exposition::CONTENT_TYP
 /// Gives the deployment's metrics in Prometheus' text format, version 0.0.4.
 #[utoipa::path(
     get, path = "/metrics", tag = "operators", operation_id = "metrics",
-    security(("metrics_token" = [])),
+    security(("metrics_token" = []), ("operator_token" = [])),
     responses(
         (status = 200, description = "Prometheus' text format", body = String, content_type = "text/plain"),
-        (status = 401, description = "`metrics_token_invalid`",
+        (status = 401, description = "`metrics_token_invalid` or `operator_token_invalid`",
             body = ProblemBody, content_type = "application/problem+json"),
     )
 )]
 #[worker::send]
-pub async fn metrics(
-    State(app): State<App>,
-    headers: HeaderMap,
-    bindings: Result<Bindings, Problem>,
-) -> Result<Response, Problem> {
+pub async fn metrics(State(app): State<App>, request: Request) -> Result<Response, Problem> {
+    let (mut parts, _) = request.into_parts();
     // Whoever has no token learns nothing of the deployment, not even that it has none.
-    let token = bearer(&headers).filter(|token| is_right(token, app.config().metrics_token()));
-    token.ok_or_else(token_invalid)?;
-    let Bindings(env) = bindings?;
+    match bearer(&parts.headers) {
+        Some(token) if is_right(token, app.config().metrics_token()) => {}
+        Some(token) if OperatorToken::parse(token).is_some() => {
+            Asking::from_request_parts(&mut parts, &app).await?.authorise(Scope::Metrics).await?;
+        }
+        Some(_) | None => return Err(token_invalid()),
+    }
+    let Bindings(env) = Bindings::of(&parts.extensions)?;
     Ok((AS_TEXT, MeterClient::new(&env)?.text().await?).into_response())
 }
 
@@ -45,7 +50,7 @@ fn is_right(shown: &str, token: Option<&Secret32>) -> bool {
 fn token_invalid() -> Problem {
     Problem::unauthorized(
         "metrics_token_invalid",
-        "Send the deployment's METRICS_TOKEN as a bearer token. Operators who have set none set one first.",
+        "Send the deployment's METRICS_TOKEN as a bearer token, or an operator's with the scope `metrics`.",
     )
 }
 

@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 
 use super::accounts::check_owner_blob;
 use super::body::JsonBody;
+use super::chronicle::Subject;
 use super::dto::{
     AssertionJson, CreatePasskeyReply, CreatePasskeyRequest, EmptyRequest, ExtensionResultsJson, PasskeyBlobRequest,
     PasskeyList, PasskeyOptions, PasskeySignInReply, PasskeyTokenRequest, PasskeyView,
@@ -17,6 +18,7 @@ use super::gate::Gate;
 use super::sessions::{check_label, draw, sign_in_reply};
 use crate::auth::guard::Route;
 use crate::auth::passkeys::{self, CHALLENGE_LIFETIME_MS, Registration, Use};
+use crate::auth::username::Username;
 use crate::auth::webauthn::{ALGORITHMS, Assertion};
 use crate::auth::{Caller, RecentCaller};
 use crate::platform::{now_ms, random_bytes};
@@ -216,6 +218,7 @@ pub async fn token(
     State(app): State<App>,
     Database(store): Database,
     gate: Gate,
+    subject: Subject,
     JsonBody(request): JsonBody<PasskeyTokenRequest>,
 ) -> Result<Json<PasskeySignInReply>, Problem> {
     check_label(request.device.as_deref())?;
@@ -224,6 +227,7 @@ pub async fn token(
     let desk = gate.desk(&app, &store);
     let url = &app.config().public_url;
     let (signed_in, passkey) = passkeys::sign_in(&desk, url, asked, gate.address(), device, draw()).await?;
+    Username::parse(&signed_in.account.username).iter().for_each(|username| subject.is(username));
     let signed_in = sign_in_reply(signed_in, passkey.owner_blob);
     Ok(Json(PasskeySignInReply { signed_in, passkey: passkey.passkey }))
 }

@@ -14,6 +14,7 @@ use utoipa::ToSchema;
 use super::dto::{HolderEntry, HolderList};
 use crate::auth::access_token::JwkSet;
 use crate::config::Config;
+use crate::durable::lease;
 use crate::hsm::{self, Hsm};
 use crate::platform::now_ms;
 use crate::problem::Problem;
@@ -78,6 +79,8 @@ pub struct Checks {
     pub hsm_bunker: Check,
     /// The cosigners' HSM.
     pub hsm_cosigner: Check,
+    /// The seal of the whole deployment.
+    pub seal: Check,
 }
 
 /// How one of them stands
@@ -88,13 +91,15 @@ pub enum Check {
     Ok,
     /// It does not.
     Failed,
+    /// The operators sealed the deployment.
+    Sealed,
 }
 
 impl Checks {
     /// Whether all is well.
     pub fn are_ok(self) -> bool {
-        let Self { database, hsm_bunker, hsm_cosigner } = self;
-        [database, hsm_bunker, hsm_cosigner].iter().all(|check| *check == Check::Ok)
+        let Self { database, hsm_bunker, hsm_cosigner, seal } = self;
+        [database, hsm_bunker, hsm_cosigner, seal].iter().all(|check| *check == Check::Ok)
     }
 }
 
@@ -104,7 +109,7 @@ impl<T, E> From<Result<T, E>> for Check {
     }
 }
 
-/// Says whether requests can be answered: database and HSM. Not asked more often than each ten seconds.
+/// Says whether requests can be answered: database, HSM and seal. Not asked more often than each ten seconds.
 #[utoipa::path(
     get, path = "/readyz", tag = "public", operation_id = "ready",
     responses((status = 200, body = Readiness), (status = 503, description = "Not ready", body = Readiness))
@@ -144,7 +149,12 @@ async fn look(config: &Config, env: &worker::Env) -> Checks {
     };
     let hsm_bunker = hsm_of(config, HolderRole::Bunker).await;
     let hsm_cosigner = hsm_of(config, HolderRole::Cosigner).await;
-    Checks { database, hsm_bunker, hsm_cosigner }
+    let seal = match lease::is_sealed(env).await {
+        Ok(false) => Check::Ok,
+        Ok(true) => Check::Sealed,
+        Err(_) => Check::Failed,
+    };
+    Checks { database, hsm_bunker, hsm_cosigner, seal }
 }
 
 async fn hsm_of(config: &Config, role: HolderRole) -> Check {

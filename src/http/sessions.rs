@@ -5,6 +5,7 @@ use axum::extract::{Path, State};
 use http::{HeaderMap, StatusCode};
 
 use super::body::JsonBody;
+use super::chronicle::Subject;
 use super::dto::{
     ReauthenticateByPassword, ReauthenticateRequest, SessionList, SessionView, SignInReply, TokenReply, TokenRequest,
 };
@@ -42,11 +43,13 @@ pub async fn token(
     State(app): State<App>,
     Database(store): Database,
     gate: Gate,
+    subject: Subject,
     JsonBody(request): JsonBody<TokenRequest>,
 ) -> Result<Json<SignInReply>, Problem> {
     check_label(request.device.as_deref())?;
     // A name that nobody can have is an unknown name: it costs the same and says the same.
     let username = Username::parse(&request.username).ok();
+    username.iter().for_each(|username| subject.is(username));
     let asked = SignIn {
         username: username.as_ref(),
         secret: &request.password,

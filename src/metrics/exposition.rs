@@ -11,7 +11,10 @@ use std::collections::BTreeMap;
 use std::fmt::{self, Write};
 
 use super::Build;
-use super::labels::{FailureCode, Reason, RequestMethod, RequestOutcome};
+use super::labels::{
+    CanaryKind, CeremonyKind, CeremonyOutcome, FailureCode, HsmOperation, HsmOutcome, HsmRole, LoginMethod,
+    LoginOutcome, Reason, RequestMethod, RequestOutcome,
+};
 use super::registry::{BUCKETS_MS, Histogram, Reading, Registry, Source};
 use super::series::{BUILD_INFO, Counter, Family, Gauge, Labels, Timing};
 
@@ -118,6 +121,19 @@ fn zeroes() -> BTreeMap<Counter, u64> {
         all.extend(RequestOutcome::ALL.iter().map(|outcome| Counter::SignRequests { method, outcome: *outcome }));
     }
     all.extend(Reason::ALL.iter().map(|reason| Counter::Refusals { reason: *reason }));
+    for role in HsmRole::ALL.iter().copied() {
+        for operation in HsmOperation::ALL.iter().copied() {
+            all.extend(HsmOutcome::ALL.iter().map(|outcome| Counter::HsmCalls { role, operation, outcome: *outcome }));
+        }
+    }
+    for method in LoginMethod::ALL.iter().copied() {
+        all.extend(LoginOutcome::ALL.iter().map(|outcome| Counter::Logins { method, outcome: *outcome }));
+    }
+    for kind in CeremonyKind::ALL.iter().copied() {
+        all.extend(CeremonyOutcome::ALL.iter().map(|outcome| Counter::Ceremonies { kind, outcome: *outcome }));
+    }
+    all.push(Counter::AuditSinkFailures);
+    all.extend(CanaryKind::ALL.iter().map(|canary_kind| Counter::CanaryUses { canary_kind: *canary_kind }));
     all.extend(FailureCode::ALL.iter().map(|code| Counter::Failures { code: *code }));
     all.into_iter().map(|counter| (counter, 0)).collect()
 }

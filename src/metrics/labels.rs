@@ -3,6 +3,7 @@
 //!
 //! What arrives as a code of another part is looked up in its list; a code that is not in it counts as `other`.
 
+use passport_hsm::HsmError;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 /// Makes an enum whose values are words, with the list of all of them.
@@ -142,6 +143,8 @@ words! {
         StaleAuth = "stale_auth",
         /// Tried too often.
         TooManyAttempts = "too_many_attempts",
+        /// The deployment or the account is sealed.
+        Sealed = "sealed",
         /// Needs no other holder.
         NothingToContribute = "nothing_to_contribute",
         /// A code that this list does not have.
@@ -233,7 +236,13 @@ words! {
         Other = "other",
     }
 }
-of_code!(HsmOutcome);
+
+impl HsmOutcome {
+    /// What an error counts as.
+    pub fn of(error: HsmError) -> Self {
+        error.code().strip_prefix("hsm_").and_then(Self::known).unwrap_or(Self::Other)
+    }
+}
 
 words! {
     /// What is sealed.

@@ -110,7 +110,7 @@ fn every_route_of_the_service_is_in_the_document() {
     ] {
         assert!(listed.iter().any(|it| it == route), "{route} is not in {listed:?}");
     }
-    assert_eq!(listed.len(), 54);
+    assert_eq!(listed.len(), 63);
 }
 
 /// The page's types are made from this file, where no server runs yet.

@@ -66,5 +66,5 @@ test.each([
 
 test("it says that it is ready, and what it looked at", async () => {
   const { status, body } = await ask(server, "GET", "/readyz");
-  expect([status, body]).toEqual([200, { ready: true, checks: { database: "ok", hsm_bunker: "ok", hsm_cosigner: "ok" } }]);
+  expect([status, body]).toEqual([200, { ready: true, checks: { database: "ok", hsm_bunker: "ok", hsm_cosigner: "ok", seal: "ok" } }]);
 });

@@ -62,6 +62,11 @@ export class Server {
     }
   }
 
+  /** Lays further vars over those that it has, from the next {@link start} on. @param {Record<string, string>} vars */
+  setVars(vars) {
+    this.#vars = { ...this.#vars, ...vars };
+  }
+
   /** Ends it in order. */
   stop() {
     return this.#process.stop();

@@ -82,6 +82,12 @@ impl HolderState {
         self.reshare.as_ref()
     }
 
+    /// Whether the present epoch is what came of a ceremony of these terms. Another one from the same epoch, which came
+    /// to nothing, would have had the same number.
+    pub fn has_entered(&self, terms: &ValidTerms) -> bool {
+        self.epoch.as_ref().is_some_and(|epoch| epoch.record().terms == **terms)
+    }
+
     /// Whether this holder takes part in a ceremony of these terms. Gives the owner's word for it.
     ///
     /// # Errors

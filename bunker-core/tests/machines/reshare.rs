@@ -388,7 +388,11 @@ fn attack_4_a_ceremony_that_is_unfinished_or_of_another_epoch_ends_none() {
     assert_eq!(world.bunker.state.enter_epoch(&others, &full, now_ms).unwrap_err(), ReshareRefused::NotAsked);
     // The word that it took part under does, whatever was said since; and once only.
     let step = world.bunker.state.enter_epoch(&word, &full, now_ms).unwrap();
+    let has_entered = |world: &World| [&cast, &other].map(|it| world.bunker.state.has_entered(&it.valid()));
+    assert_eq!(has_entered(&world), [false, false]);
     world.bunker.commit(&step.mutations).unwrap();
+    // The other one would have led to an epoch of the same number: it is not that one's end that is told again.
+    assert_eq!(has_entered(&world), [true, false]);
     let again = ReshareRefused::OtherEpoch { from: 0, present: 1 };
     assert_eq!(world.bunker.state.enter_epoch(&word, &full, now_ms).unwrap_err(), again);
     // What the owner asked for since is refused for its epoch, and not waited for.

@@ -5,7 +5,6 @@
 use std::{
     cell::RefCell,
     collections::{BTreeMap, btree_map::Entry},
-    rc::Rc,
 };
 
 use bunker_core::{
@@ -22,7 +21,7 @@ use super::{
     requests::{self, keys_of},
 };
 use crate::{
-    durable::{holder::Holder, rpc, sockets},
+    durable::{holder::Holder, opened::Opened, rpc, sockets},
     http::{
         dto::{ContributionStatus, DeviceContribution, OfferReply, OfferRequest, Signers},
         requests::no_such_request,
@@ -31,30 +30,39 @@ use crate::{
     problem::Problem,
 };
 
-/// What is being gathered, at most once for each waiting request, with the share that it was begun with: one of an epoch
-/// that is over is gone.
+/// What is being gathered, at most once for each waiting request, with the epoch of the share that it was begun with: one
+/// of an epoch that is over is gone.
 #[derive(Default)]
-pub(super) struct Offers(RefCell<BTreeMap<EventId, (Gathering, Rc<KeyShare>)>>);
+pub(super) struct Offers(RefCell<BTreeMap<EventId, (Gathering, u32)>>);
+
+impl Offers {
+    /// Forgets everything, as an eviction would.
+    pub(super) fn clear(&self) {
+        self.0.borrow_mut().clear();
+    }
+}
 
 impl Bunker {
     pub(super) async fn offer(&self, request: &mut Request) -> Result<OfferReply, Problem> {
         let OfferRequest { request: id, by, holder: index } = rpc::body(request).await?;
-        let holder = self.holder().await?;
-        let request = waiting(&holder, &id)?;
+        let holder = self.holder()?;
+        let opened = self.open(&holder).await?;
+        let request = waiting(&holder, &opened, &id)?;
         let index = share_of(&holder.state(), &by, index)?;
         let operation = {
             let offered = holder.state().offer(&request.event, &request.conversation, platform::now_s());
             offered.map_err(|error| Problem::internal(error.to_string()))?.map_err(|refusal| not_offered(&refusal))?
         };
-        let (share, state) = (holder.share(), holder.state());
+        let (share, state) = (opened.share(), holder.state());
+        let epoch = share.group().epoch;
         let mut offers = self.offers.0.borrow_mut();
-        offers.retain(|offered, (_, of)| state.pending_request(offered).is_some() && Rc::ptr_eq(of, &share));
+        offers.retain(|offered, (_, of)| state.pending_request(offered).is_some() && *of == epoch);
         let (gathering, _) = match offers.entry(id) {
             Entry::Occupied(begun) => begun.into_mut(),
             Entry::Vacant(place) => {
                 let begun = Gathering::begin(operation, &id, &share, &mut platform::rng());
                 let begun = begun.map_err(|failure| Problem::new(409, "request_refused", failure.text))?;
-                place.insert((begun, share.clone()))
+                place.insert((begun, epoch))
             }
         };
         let (round, commitments) = match gathering.asked(index, platform::now_ms()) {
@@ -76,7 +84,6 @@ impl Bunker {
             connection: connection.record().clone(),
             decision: state.decision(&id).map(|decision| decision.record().clone()),
         };
-        let epoch = share.group().epoch;
         let contribution = ContributionRequest::encode(&request.event, &request.conversation, epoch, &commitments);
         // To the owner key of who asks: it holds what opens all of the connection's traffic, and a token must not be
         // enough for that.
@@ -89,8 +96,9 @@ impl Bunker {
 
     pub(super) async fn accept(&self, request: &mut Request) -> Result<ContributionStatus, Problem> {
         let DeviceContribution { request: id, by, reply, round } = rpc::body(request).await?;
-        let holder = self.holder().await?;
-        let request = waiting(&holder, &id)?;
+        let holder = self.holder()?;
+        let opened = self.open(&holder).await?;
+        let request = waiting(&holder, &opened, &id)?;
         if let ContributionReply::Refused { text, .. } = &reply {
             // The request goes on waiting: its owner may deny it, or approve it elsewhere.
             return Err(Problem::new(409, "request_refused", format!("Your device contributed nothing: {text}.")));
@@ -98,10 +106,10 @@ impl Bunker {
         if let Some(index) = reply.index() {
             share_of(&holder.state(), &by, Some(index))?;
         }
-        let share = holder.share();
+        let share = opened.share();
         let taken = {
             let mut offers = self.offers.0.borrow_mut();
-            let gathering = offers.get_mut(&id).filter(|(_, of)| Rc::ptr_eq(of, &share));
+            let gathering = offers.get_mut(&id).filter(|(_, of)| *of == share.group().epoch);
             let (gathering, _) = gathering.ok_or_else(gone)?;
             gathering.take(reply, round, &share, platform::now_ms())
         };
@@ -130,7 +138,7 @@ impl Bunker {
             BunkerEffect::Perform(admission, _) => {
                 let outcome = gathering.finish(share, &mut platform::rng());
                 let refused = outcome.as_ref().err().map(|failure| failure.text.clone());
-                self.complete(holder, request, *admission, outcome)?;
+                self.complete(holder, request, *admission, outcome).await?;
                 refused.map_or(Ok(()), |text| Err(Problem::new(422, "contribution_refused", text)))
             }
             effect @ (BunkerEffect::Send(_) | BunkerEffect::Resend(_) | BunkerEffect::Hold(_)) => {
@@ -150,9 +158,9 @@ impl Bunker {
     }
 }
 
-fn waiting(holder: &Holder, id: &EventId) -> Result<requests::Request, Problem> {
+fn waiting(holder: &Holder, opened: &Opened, id: &EventId) -> Result<requests::Request, Problem> {
     let event = holder.state().pending_request(id).map(|pending| pending.event.clone()).ok_or_else(no_such_request)?;
-    keys_of(holder, event.into_verified().map_err(|error| Problem::internal(error.to_string()))?)
+    keys_of(holder, opened, event.into_verified().map_err(|error| Problem::internal(error.to_string()))?)
 }
 
 /// The share with which a person contributes: the one that is named, or the first.

@@ -15,6 +15,7 @@ use super::Bunker;
 use crate::{
     durable::{
         holder::Holder,
+        opened::Opened,
         problems::damaged,
         rpc::{self, PageRequest},
     },
@@ -28,7 +29,7 @@ use crate::{
 
 impl Bunker {
     pub(super) async fn describe(&self) -> Result<GroupDescription, Problem> {
-        let holder = self.holder().await?;
+        let holder = self.holder()?;
         let state = holder.state();
         Ok(GroupDescription {
             sequence: state.last_statement().seq,
@@ -40,7 +41,7 @@ impl Bunker {
     }
 
     pub(super) async fn connections(&self) -> Result<ConnectionList, Problem> {
-        let holder = self.holder().await?;
+        let holder = self.holder()?;
         let mut connections: Vec<_> =
             holder.state().connections().map(|(connection, usage)| view(connection, &usage)).collect();
         connections.sort_by_key(|connection| connection.created_at);
@@ -49,7 +50,7 @@ impl Bunker {
 
     pub(super) async fn activity(&self, request: &mut Request) -> Result<ActivityPage, Problem> {
         let PageRequest { after, limit } = rpc::body(request).await?;
-        let holder = self.holder().await?;
+        let holder = self.holder()?;
         let records = holder.store().audit(after, limit)?;
         let head = holder.state().audit_head();
         let next = records.last().map(|record| record.n).filter(|n| *n < head.n);
@@ -59,11 +60,15 @@ impl Bunker {
 
 impl Bunker {
     pub(super) async fn requests(&self) -> Result<RequestList, Problem> {
-        let holder = self.holder().await?;
+        let holder = self.holder()?;
+        if holder.state().pending().next().is_none() {
+            return Ok(RequestList { requests: Vec::new() });
+        }
+        let opened = self.open(&holder).await?;
         let waiting: Vec<Pending> = holder.state().pending().cloned().collect();
         let view = |it: &Pending| {
             let signers = self.signers(&holder, &it.event.id);
-            Ok::<_, Problem>(RequestView { signers, ..request_view(&holder, it)? })
+            Ok::<_, Problem>(RequestView { signers, ..request_view(&holder, &opened, it)? })
         };
         let mut requests = waiting.iter().map(view).collect::<Result<Vec<_>, _>>()?;
         requests.sort_by_key(|request| request.held_at);
@@ -71,7 +76,7 @@ impl Bunker {
     }
 
     pub(super) async fn export(&self) -> Result<ExportView, Problem> {
-        let holder = self.holder().await?;
+        let holder = self.holder()?;
         let state = holder.state();
         let now_ms = platform::now_ms();
         Ok(match state.export(now_ms) {
@@ -86,11 +91,11 @@ impl Bunker {
 }
 
 /// What an app asks for, read from its own event: nothing of it is kept in clear.
-fn request_view(holder: &Holder, pending: &Pending) -> Result<RequestView, Problem> {
+fn request_view(holder: &Holder, opened: &Opened, pending: &Pending) -> Result<RequestView, Problem> {
     let unreadable = |what: &dyn std::fmt::Display| damaged(format!("a waiting request: {what}"));
     let event = pending.event.clone().into_verified().map_err(|error| unreadable(&error))?;
-    let transport = holder.transport(&pending.connection)?;
-    let conversation = holder.conversation(&pending.connection, &transport, &event.pubkey)?;
+    let transport = opened.transport(holder.store(), &pending.connection)?;
+    let conversation = opened.conversation(&pending.connection, &transport, &event.pubkey)?;
     let request = nip46::open_request(&event, &conversation).map_err(|error| unreadable(&error))?;
     let call = request.call().map_err(|error| unreadable(&error))?;
     let state = holder.state();

@@ -12,16 +12,24 @@ use bunker_core::{
     relay,
     session::{Admission, Answer, BunkerEffect, Ctx, Failure, Mutation, Operation, Received, Step, Unreadable},
 };
+use operations_core::lease::Sealed;
 use tokio::sync::Semaphore;
 use worker::WebSocket;
 
 use super::Bunker;
 use crate::{
     durable::{
+        deployment::DeploymentClient,
         holder::{Holder, config},
-        sockets,
+        lease,
+        opened::Opened,
+        sink, sockets,
     },
-    metrics, platform,
+    metrics::{
+        self, Timing,
+        labels::{CanaryKind, RequestOutcome},
+    },
+    platform,
     problem::Problem,
     telemetry,
 };
@@ -54,8 +62,18 @@ impl Drop for Landing<'_> {
     }
 }
 
+/// What became of those that waited.
+pub(super) enum Settled {
+    /// Each was taken up.
+    Done,
+    /// A seal keeps the keys closed.
+    Sealed,
+}
+
 /// A request with the keys of its connection.
 pub(super) struct Request {
+    /// When it was taken, or taken up again, Unix milliseconds.
+    taken_at_ms: u64,
     pub(super) event: VerifiedEvent,
     pub(super) transport: Rc<TransportSecret>,
     pub(super) conversation: Rc<ConversationKey>,
@@ -66,18 +84,25 @@ impl Bunker {
     pub(super) async fn take(&self, socket: &WebSocket, event: Event) {
         let id = event.id;
         let ok = |accepted, text: &str| sockets::send(socket, &relay::ok(&id, accepted, text));
-        let holder = match self.holder().await {
-            Ok(holder) => holder,
+        let opened = match self.holder() {
+            Ok(holder) => self.open(&holder).await.map(|opened| (holder, opened)),
+            Err(problem) => Err(problem),
+        };
+        let (holder, opened) = match opened {
+            Ok(opened) => opened,
             Err(problem) => return ok(false, &refusal(&problem)),
         };
         let Some(_landing) = self.in_flight.take_off(id) else {
             return ok(true, "duplicate: this request is being answered");
         };
-        let (request, step) = match self.admit(&holder, event) {
+        let (request, step) = match self.admit(&holder, &opened, event) {
             Ok(admitted) => admitted,
             Err(text) => return ok(false, &text),
         };
         if let Err(problem) = self.commit(&holder, &step.mutations) {
+            return ok(false, &refusal(&problem));
+        }
+        if let Err(problem) = self.look_out(&holder).await {
             return ok(false, &refusal(&problem));
         }
         // Before the threshold work: clients give up on a relay that is silent for a few seconds.
@@ -85,8 +110,21 @@ impl Bunker {
         self.carry_out(&holder, &request, step.effect).await;
     }
 
-    /// Takes up again what waits for the owner, after a word of the owner's or when its time is over.
-    pub(super) async fn settle(&self, holder: &Holder, of: Option<&ConnectionId>) {
+    /// An app of an identity that nobody has reason to use: whoever has to know hears of it before anything is done, and
+    /// where that seals, nothing is.
+    async fn look_out(&self, holder: &Holder) -> Result<(), Problem> {
+        let config = config(&self.env)?;
+        let owner = holder.state().identity().owner;
+        let Some(name) = config.canaries.owner(&owner) else { return Ok(()) };
+        if DeploymentClient::new(&self.env)?.canary(name, CanaryKind::Key).await? {
+            return Err(Sealed::Deployment.into());
+        }
+        Ok(())
+    }
+
+    /// Takes up again what waits for the owner, after a word of the owner's or when its time is over. Under a seal it
+    /// goes on waiting.
+    pub(super) async fn settle(&self, holder: &Holder, of: Option<&ConnectionId>) -> Settled {
         let mut waiting: Vec<(u64, Event)> = {
             let state = holder.state();
             let asked = state.pending().filter(|it| of.is_none_or(|id| it.connection == *id));
@@ -95,8 +133,16 @@ impl Bunker {
         // In the order in which the app asked.
         waiting.sort_by_key(|(held_at_s, event)| (*held_at_s, event.created_at));
         for (_, event) in waiting {
+            let opened = match self.open(holder).await {
+                Ok(opened) => opened,
+                Err(problem) if lease::is_seal(&problem) => return Settled::Sealed,
+                Err(problem) => {
+                    log(&problem);
+                    continue;
+                }
+            };
             let Some(_landing) = self.in_flight.take_off(event.id) else { continue };
-            let taken = self.take_up(holder, event).and_then(|(request, step)| {
+            let taken = self.take_up(holder, &opened, event).and_then(|(request, step)| {
                 self.commit(holder, &step.mutations)?;
                 Ok((request, step.effect))
             });
@@ -106,6 +152,7 @@ impl Bunker {
                 Err(problem) => log(&problem),
             }
         }
+        Settled::Done
     }
 
     /// Sees to it that the cosigner knows each decision about what still waits: an eviction may have come between.
@@ -149,6 +196,7 @@ impl Bunker {
         match effect {
             BunkerEffect::Send(reply) => sockets::publish(&self.state, &reply),
             BunkerEffect::Resend(id) => {
+                holder.before_release(&self.state, &self.env).await?;
                 let reply = holder.store().reply(&id)?;
                 let reply = reply.ok_or_else(|| Problem::internal("an answered request has no stored reply"))?;
                 sockets::publish(&self.state, &reply);
@@ -164,14 +212,20 @@ impl Bunker {
                     self.commit(holder, &step.mutations)?;
                     return Box::pin(self.run(holder, request, step.effect)).await;
                 }
-                self.complete(holder, request, *admission, outcome)?;
+                self.complete(holder, request, *admission, self.still_open(holder, outcome).await).await?;
             }
         }
         Ok(())
     }
 
+    /// Nothing that was made with a share leaves after a seal was closed, however long it took.
+    async fn still_open(&self, holder: &Holder, outcome: Result<Answer, Failure>) -> Result<Answer, Failure> {
+        let answer = outcome?;
+        holder.judge(&self.state, &self.env).await.map(|()| answer).map_err(closed)
+    }
+
     /// Records how an admitted request ended, and replies.
-    pub(super) fn complete(
+    pub(super) async fn complete(
         &self,
         holder: &Holder,
         request: &Request,
@@ -181,15 +235,25 @@ impl Bunker {
         if let Err(Failure { cause: Some(cause), code, .. }) = &outcome {
             telemetry::failure(code, cause);
         }
-        let mut rng = platform::rng();
-        let ctx = &mut Ctx { now_ms: platform::now_ms(), rng: &mut rng };
-        let (transport, conversation) = (&request.transport, &request.conversation);
-        let step = holder.state().complete(admission, outcome, transport, conversation, ctx);
+        let is_answer = outcome.is_ok();
+        let counted_as = if is_answer { RequestOutcome::Answered } else { RequestOutcome::Failed };
+        let step = {
+            let mut rng = platform::rng();
+            let ctx = &mut Ctx { now_ms: platform::now_ms(), rng: &mut rng };
+            let (transport, conversation) = (&request.transport, &request.conversation);
+            holder.state().complete(admission, outcome, transport, conversation, ctx)
+        };
         let step = step.map_err(|error| Problem::internal(error.to_string()))?;
         self.commit(holder, &step.mutations)?;
+        if is_answer {
+            // When it can't leave now, the client's next attempt by the same event gets it.
+            holder.before_release(&self.state, &self.env).await?;
+        }
         if let BunkerEffect::Send(reply) = step.effect {
             sockets::publish(&self.state, &reply);
         }
+        let took_ms = platform::now_ms().saturating_sub(request.taken_at_ms);
+        metrics::observe(Timing::Request { outcome: counted_as }, took_ms);
         Ok(())
     }
 
@@ -200,7 +264,8 @@ impl Bunker {
         }
         #[cfg(feature = "fault-injection")]
         crate::durable::faults::panic_if_arranged();
-        let share = holder.share();
+        holder.hand_over(&self.env).await.map_err(closed)?;
+        let share = self.open(holder).await.map_err(closed)?.share();
         let (pending, commitments) = joint::begin(operation, &request.event.id, &share, &mut platform::rng())?;
         let event: &Event = &request.event;
         #[cfg(feature = "fault-injection")]
@@ -223,22 +288,27 @@ impl Bunker {
     }
 
     /// The relay's checks and the machine's step, without a wait.
-    fn admit(&self, holder: &Holder, event: Event) -> Result<(Request, Step<BunkerEffect>), String> {
+    fn admit(&self, holder: &Holder, opened: &Opened, event: Event) -> Result<(Request, Step<BunkerEffect>), String> {
         let event = {
             let state = holder.state();
             let is_ours = |key: &_| state.connection_of(key).is_some();
             relay::admit(event, platform::now_s(), is_ours).map_err(|error| error.to_string())?
         };
         let approve_at = self.approve_at().map_err(|problem| refusal(&problem))?;
-        let request = keys_of(holder, event).map_err(|problem| refusal(&problem))?;
+        let request = keys_of(holder, opened, event).map_err(|problem| refusal(&problem))?;
         let step = step(holder, &request, &approve_at, false).map_err(|error| error.to_string())?;
         Ok((request, step))
     }
 
     /// The same for an event that was let in before and waits.
-    fn take_up(&self, holder: &Holder, event: Event) -> Result<(Request, Step<BunkerEffect>), Problem> {
+    fn take_up(
+        &self,
+        holder: &Holder,
+        opened: &Opened,
+        event: Event,
+    ) -> Result<(Request, Step<BunkerEffect>), Problem> {
         let event = event.into_verified().map_err(|error| Problem::internal(error.to_string()))?;
-        let request = keys_of(holder, event)?;
+        let request = keys_of(holder, opened, event)?;
         let step = step(holder, &request, &self.approve_at()?, false);
         let step = step.map_err(|error| Problem::internal(error.to_string()))?;
         Ok((request, step))
@@ -250,15 +320,15 @@ impl Bunker {
     }
 }
 
-pub(super) fn keys_of(holder: &Holder, event: VerifiedEvent) -> Result<Request, Problem> {
+pub(super) fn keys_of(holder: &Holder, opened: &Opened, event: VerifiedEvent) -> Result<Request, Problem> {
     let connection = {
         let state = holder.state();
         let connection = relay::recipient(&event).and_then(|key| state.connection_of(&key));
         connection.ok_or_else(|| Problem::not_found("There is no such connection."))?.grant().connection
     };
-    let transport = holder.transport(&connection)?;
-    let conversation = holder.conversation(&connection, &transport, &event.pubkey)?;
-    Ok(Request { event, transport, conversation })
+    let transport = opened.transport(holder.store(), &connection)?;
+    let conversation = opened.conversation(&connection, &transport, &event.pubkey)?;
+    Ok(Request { taken_at_ms: platform::now_ms(), event, transport, conversation })
 }
 
 /// The machine's step. `device_is_here` when a device of the owner's contributes now.
@@ -268,7 +338,7 @@ pub(super) fn step(
     approve_at: &str,
     device_is_here: bool,
 ) -> Result<Step<BunkerEffect>, Unreadable> {
-    let Request { event, transport, conversation } = request;
+    let Request { event, transport, conversation, .. } = request;
     let mut rng = platform::rng();
     let ctx = &mut Ctx { now_ms: platform::now_ms(), rng: &mut rng };
     holder.state().receive(Received { event, transport, conversation, approve_at, device_is_here }, ctx)
@@ -279,8 +349,20 @@ fn is_between_epochs(failure: &Failure) -> bool {
     failure.code.strip_prefix("cosigner_refused:") == Some(joint::OTHER_EPOCH)
 }
 
+/// Keys that can't be used, in the form of a reply's error.
+fn closed(problem: Problem) -> Failure {
+    if lease::is_seal(&problem) || problem.code() == sink::UNAVAILABLE {
+        return Failure::new(problem.code(), problem.detail());
+    }
+    telemetry::failure(problem.code(), problem.cause().unwrap_or(problem.detail()));
+    Failure::new("holder_unavailable:bunker", "the bunker's keys can't be opened now; try again")
+}
+
 /// A problem in the form of OK's message.
 fn refusal(problem: &Problem) -> String {
+    if lease::is_seal(problem) {
+        return format!("restricted: {}", problem.detail());
+    }
     log(problem);
     format!("error: {}", problem.detail())
 }

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::schema::{AuditHeadSchema, AuditRecordSchema};
+use crate::problem::Problem;
 
 /// Query of `GET /keys/{group}/activity`
 #[derive(Debug, Clone, Copy, Deserialize, IntoParams)]
@@ -22,10 +23,22 @@ pub struct ActivityQuery {
 
 impl ActivityQuery {
     /// Most records in one answer: about 64 KiB.
-    pub const LIMIT_MAX: u32 = 200;
+    const LIMIT_MAX: u32 = 200;
 
     const fn default_limit() -> u32 {
         50
+    }
+
+    /// The query, if so many can be given.
+    ///
+    /// # Errors
+    /// `query_invalid`
+    pub fn checked(self) -> Result<Self, Problem> {
+        if (1..=Self::LIMIT_MAX).contains(&self.limit) {
+            Ok(self)
+        } else {
+            Err(Problem::invalid("query_invalid", "Ask for 1 to 200 records with `limit`."))
+        }
     }
 }
 

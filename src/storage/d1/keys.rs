@@ -20,6 +20,39 @@ pub(super) struct KeyRow {
     created_at_ms: f64,
 }
 
+#[derive(Deserialize)]
+struct GroupRow {
+    group_id: String,
+}
+
+#[derive(Deserialize)]
+struct CountRow {
+    count: f64,
+}
+
+impl D1Store {
+    /// The groups after one, in the order of their ids: whoever goes through all of them can stop and go on.
+    ///
+    /// # Errors
+    /// When the store did not answer, or holds what can't be one.
+    pub async fn groups_after(&self, after: Option<&str>, limit: u32) -> Result<Vec<GroupId>, StorageError> {
+        let sql = "SELECT group_id FROM keys WHERE group_id > ?1 ORDER BY group_id LIMIT ?2";
+        let values = [D1Type::Text(after.unwrap_or_default()), D1Type::Real(f64::from(limit))];
+        let rows: Vec<GroupRow> = self.all(sql, &values).await?;
+        let corrupt = |_| StorageError::Corrupt { what: "keys.group_id" };
+        rows.iter().map(|row| row.group_id.parse().map_err(corrupt)).collect()
+    }
+
+    /// How many groups there are.
+    ///
+    /// # Errors
+    /// When the store did not answer.
+    pub async fn count_groups(&self) -> Result<u64, StorageError> {
+        let row: Option<CountRow> = self.first("SELECT count(*) AS count FROM keys", &[]).await?;
+        Ok(row.map_or(0, |row| row.count as u64))
+    }
+}
+
 impl KeyStore for D1Store {
     async fn claim_key(&self, key: &KeyRecord, max_keys: u32) -> Result<Claim, StorageError> {
         let group = key.group.to_string();
