@@ -60,7 +60,7 @@ export function reminders({ vars = {}, routes = [] }, present) {
     reminders.push("[env.production] has no routes: the Worker is reached at PUBLIC_URL only if its custom domain is set in the dashboard.");
   }
   if ((vars.AUDIT_SINK || "none") === "none") {
-    reminders.push('AUDIT_SINK is "none": audit records are in the objects\' own storage and in the log. "r2" keeps a copy out of reach.');
+    reminders.push('AUDIT_SINK is "none": audit records are in the objects\' own storage and in the log. "r2" keeps a copy in a bucket.');
   }
   if (present === null) return reminders;
   const remove = (name) => `\`npx wrangler secret delete ${name} --env production\``;
