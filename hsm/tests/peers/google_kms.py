@@ -79,6 +79,8 @@ class Account:
 class Kms:
     def __init__(self):
         self.ahead_s = 0
+        # Of a token endpoint that is reached by another address.
+        self.audience = None
         self.keys = {
             "bunker": Key(),
             "cosigner": Key(),
@@ -111,6 +113,8 @@ class Kms:
     def command(self, word):
         if "ahead_s" in word:
             self.ahead_s = word["ahead_s"]
+        elif "audience" in word:
+            self.audience = word["audience"]
         elif word.get("state") == "rotated":
             key = self.keys[word["key"]]
             key.versions.append(os.urandom(32))
@@ -147,7 +151,7 @@ class Kms:
         if not (now - LIFETIME_S - SKEW_S < iat < now + SKEW_S) or exp < now - SKEW_S or exp - iat > LIFETIME_S:
             reason = "Invalid JWT: Token must be a short-lived token (60 minutes) and in a reasonable timeframe. Check your iat and exp values in the JWT claim."
             raise refuse("invalid_grant", reason)
-        if claims.get("aud") not in (f"https://{host}/token", f"https://{host}/"):
+        if claims.get("aud") not in (f"https://{host}/token", f"https://{host}/", self.audience):
             raise refuse("invalid_grant", "Invalid JWT: Failed audience check.")
         if not SCOPES & set(claims.get("scope", "").split()):
             raise refuse("invalid_scope", "Invalid OAuth scope or ID token audience provided.")

@@ -7,6 +7,7 @@ a command, answered by one line; when the input ends, because the test ended, so
 
 import datetime
 import http.server
+import ipaddress
 import json
 import os
 import ssl
@@ -60,7 +61,9 @@ class Certificate:
             .add_extension(x509.KeyUsage(digital_signature=names is not None, key_cert_sign=names is None, crl_sign=names is None, **usage), critical=True)
         )
         if names is not None:
-            builder = builder.add_extension(x509.SubjectAlternativeName([x509.DNSName(it) for it in names]), critical=False)
+            # The address is for who stands in between and has no name to be asked under.
+            here = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
+            builder = builder.add_extension(x509.SubjectAlternativeName([*(x509.DNSName(it) for it in names), here]), critical=False)
         return builder.sign(signer, hashes.SHA256())
 
     def context(self):
@@ -116,7 +119,8 @@ def start(server):
 
 def attend(server, certificate, names, introduction, command):
     """Does what the lines of the test say until the test ends."""
-    say({"port": server.port, "ca": certificate.ca, "names": names, **introduction})
+    files = {"ca_file": certificate.ca_file, "certificate_file": certificate.file}
+    say({"port": server.port, "ca": certificate.ca, **files, "names": names, **introduction})
     for line in sys.stdin:
         say(command(json.loads(line)) or {})
     certificate.folder.cleanup()
