@@ -110,6 +110,7 @@ async function hsmTests(kit) {
 
 async function endToEnd(kit, rest) {
   await node(kit, [VITEST, "run", ...rest], { CHROMIUM: await ensureChromium() });
+  await node(kit, ["test/support/secret-scan.mjs"]);
 }
 
 /** Runs a program of node_modules. */
