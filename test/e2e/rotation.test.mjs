@@ -1,6 +1,6 @@
 /**
  * The KEKs are exchanged under a deployment that goes on signing: all data keys are wrapped anew, whatever is cut off
- * meanwhile, and afterwards nothing needs the KEKs of before. `GROUPS=300` makes it so many identities.
+ * meanwhile, and afterwards nothing needs the KEKs of before. `ROTATION_GROUPS=300` makes it so many identities.
  */
 import { randomBytes } from "node:crypto";
 import { verifyEvent } from "nostr-tools";
@@ -14,7 +14,7 @@ import { startServer } from "../support/server.mjs";
 import { note } from "../support/texts.mjs";
 import { rows, tamper } from "../support/vault.mjs";
 
-const GROUPS = Number(process.env.GROUPS ?? 12);
+const GROUPS = Number(process.env.ROTATION_GROUPS ?? 12);
 /** What one account has at most, less what the tests make later. */
 const KEYS_OF_ONE = 50;
 const OPERATOR_SETUP_TOKEN = randomBytes(32).toString("hex");
