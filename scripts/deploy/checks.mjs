@@ -9,6 +9,15 @@ import { HSM_SECRET_NAMES, hsmFaults, hsmReminders, hsmSecrets } from "./hsm.mjs
 const ALWAYS = SECRET_NAMES.filter((name) => !HSM_SECRET_NAMES.includes(name));
 /** Those that it may have. */
 const OPTIONAL = ["CANARY_WEBHOOK", "JWT_SIGNING_KEY_PREVIOUS", "METRICS_TOKEN", "OPERATOR_SETUP_TOKEN"];
+/** Variables that are numbers or words: what the Worker takes in production. What has `or` may be left out. */
+const VALUES = [
+  { name: "EXPORT_DELAY", fits: number(3600, 2_592_000), hint: "a number of seconds from 3600 to 2592000: the time to notice and cancel" },
+  { name: "DEK_LIFETIME", fits: number(1, 3600), hint: "a number of seconds from 1 to 3600", or: "300" },
+  { name: "LOGIN_LIMITS", fits: (text) => text === "standard", hint: "standard" },
+  { name: "MAX_PARTICIPANTS", fits: number(2, 10), hint: "a number from 2 to 10", or: "10" },
+  { name: "FROST_THRESHOLD", fits: (text, vars) => number(2, Number(vars.MAX_PARTICIPANTS || 10))(text), hint: "a number from 2 to MAX_PARTICIPANTS", or: "2" },
+  { name: "CANARY_ACTION", fits: (text) => ["alarm", "seal"].includes(text), hint: "alarm or seal", or: "alarm" },
+];
 /** What 32 random bytes, a private key and a service account's file look like. */
 const LOOKS_SECRET = /^[0-9a-fA-F]{64}$|-----BEGIN [A-Z ]*PRIVATE KEY|"private_key"/;
 
@@ -16,7 +25,8 @@ const LOOKS_SECRET = /^[0-9a-fA-F]{64}$|-----BEGIN [A-Z ]*PRIVATE KEY|"private_k
  * @param {object} config from read-config.mjs
  * @returns {string[]} what to change, one sentence each; empty when all is well
  */
-export function configurationFaults({ vars = {}, development_vars = {}, d1_databases = [], r2_buckets = [] }) {
+export function configurationFaults(config) {
+  const { vars = {}, development_vars = {}, d1_databases = [], r2_buckets = [] } = config;
   const faults = [];
   if (vars.ENVIRONMENT !== "production") faults.push('Set ENVIRONMENT = "production" in [env.production.vars].');
   faults.push(...urlFaults(vars.PUBLIC_URL), ...hsmFaults(vars));
@@ -24,7 +34,10 @@ export function configurationFaults({ vars = {}, development_vars = {}, d1_datab
   if (inFile.size) {
     faults.push(`Take ${[...inFile].join(", ")} out of wrangler.toml: secrets are set with \`wrangler secret put\`. What was committed has to be replaced.`);
   }
-  faults.push(...sinkFaults(vars.AUDIT_SINK, r2_buckets));
+  for (const { name, fits, hint, or } of VALUES) {
+    if (!fits(vars[name] || or || "", vars)) faults.push(`Set ${name} in [env.production.vars] to ${hint}.`);
+  }
+  faults.push(...sinkFaults(vars.AUDIT_SINK, r2_buckets), ...objectFaults(config));
   const database = d1_databases.find(({ binding }) => binding === "DB");
   if (!database?.database_id || /^[0-]+$/.test(database.database_id)) {
     faults.push("Set the DB's database_id in [[env.production.d1_databases]]: `npx wrangler d1 create passport` prints it.");
@@ -93,6 +106,17 @@ function sinkFaults(sink, buckets) {
   if (sink !== "r2") return [`AUDIT_SINK is ${JSON.stringify(sink)}: there are none and r2.`];
   if (buckets.some(({ binding, bucket_name: bucket }) => binding === "AUDIT_BUCKET" && bucket)) return [];
   return ['AUDIT_SINK is "r2": bind a bucket as AUDIT_BUCKET in [[env.production.r2_buckets]]; without it nothing is signed.'];
+}
+
+/** What an environment has it does not inherit: an object that was added for this machine alone would be missing. */
+function objectFaults({ durable_objects: production, development_objects: development }) {
+  const present = new Set(production?.bindings.map(({ name }) => name));
+  const missing = (development?.bindings ?? []).map(({ name }) => name).filter((name) => !present.has(name));
+  return missing.map((name) => `Bind ${name} in [[env.production.durable_objects.bindings]], as at the top of wrangler.toml.`);
+}
+
+function number(least, most) {
+  return (text) => /^\d+$/.test(text) && Number(text) >= least && Number(text) <= most;
 }
 
 function urlFaults(text) {

@@ -1,4 +1,5 @@
 /** What `npm run deploy` refuses and reminds of, and that it knows the variables which the Worker reads. */
+import { execFileSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
@@ -51,7 +52,7 @@ function previous({ vars, secrets }) {
 }
 
 const config = (vars, rest = {}) => ({
-  vars: { ENVIRONMENT: "production", PUBLIC_URL: "https://bunker.passport-e2e.dev", ...PROVIDERS.aws.vars, ...vars },
+  vars: { ENVIRONMENT: "production", PUBLIC_URL: "https://bunker.passport-e2e.dev", EXPORT_DELAY: "86400", LOGIN_LIMITS: "standard", ...PROVIDERS.aws.vars, ...vars },
   d1_databases: [{ binding: "DB", database_id: "0a1b" }],
   ...rest,
 });
@@ -145,6 +146,34 @@ describe("an HSM that is not set up whole is refused:", () => {
     ["the simulator, before", { HSM_PROVIDER_PREVIOUS: "simulator" }, "HSM_PROVIDER_PREVIOUS is the simulator"],
     ["an old KEK without its provider", { HSM_AWS_BUNKER_KEY_ARN_PREVIOUS: `${ARN}x` }, "without HSM_PROVIDER_PREVIOUS"],
   ])("%s", (_, vars, text) => expectFault(faults(vars), text));
+});
+
+describe("what the Worker would refuse once it is there is refused before:", () => {
+  test.each([
+    ["EXPORT_DELAY", [undefined, "60", "1h", "2592001", "-1"], ["3600", "2592000"]],
+    ["DEK_LIFETIME", ["0", "3601", "5m"], [undefined, "1", "3600"]],
+    ["LOGIN_LIMITS", [undefined, "wide"], ["standard"]],
+    ["MAX_PARTICIPANTS", ["11", "100"], [undefined, "2", "10"]],
+    ["FROST_THRESHOLD", ["1", "11", "two"], [undefined, "2", "10"]],
+    ["CANARY_ACTION", ["delete"], [undefined, "alarm", "seal"]],
+  ])("%s", (name, wrong, right) => {
+    for (const value of wrong) expectFault(faults({ [name]: value }), `Set ${name} in`);
+    for (const value of right) expect(faults({ [name]: value })).toEqual([]);
+  });
+
+  test("a threshold that nobody can reach", () => expectFault(faults({ FROST_THRESHOLD: "4", MAX_PARTICIPANTS: "3" }), "Set FROST_THRESHOLD in"));
+
+  test("an object that production does not have", () => {
+    const bound = (...names) => ({ bindings: names.map((name) => ({ name })) });
+    const [all, few] = [bound("BUNKER", "DEPLOYMENT"), bound("BUNKER")];
+    expect(faults({}, { durable_objects: all, development_objects: all })).toEqual([]);
+    expectFault(faults({}, { durable_objects: few, development_objects: all }), "Bind DEPLOYMENT in");
+  });
+});
+
+test("the configuration of this repository lacks nothing but what is each deployment's own", () => {
+  const found = configurationFaults(JSON.parse(execFileSync(process.execPath, [inRoot("scripts/deploy/read-config.mjs")], { encoding: "utf8" })));
+  expect(found).toEqual(["PUBLIC_URL is still", "HSM_PROVIDER is the simulator", "Set the DB's database_id"].map((text) => expect.stringContaining(text)));
 });
 
 test("a sink of records has its bucket, or the deployment is refused", () => {
