@@ -5,7 +5,6 @@
 //! written to before anything is released. A key is used under a [`lease`] of the one [`deployment`] only. All calls between objects are typed in [`rpc`]. Nothing here decides about a request.
 
 pub mod bunker;
-mod canary;
 pub mod ceremony;
 pub mod cosigner;
 pub mod deployment;
