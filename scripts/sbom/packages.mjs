@@ -55,12 +55,15 @@ async function bundled(modules) {
     format: "esm",
     logLevel: "silent",
     metafile: true,
+    // A name is a place below node_modules, also where that folder is a link.
+    preserveSymlinks: true,
     write: false,
   });
   const found = new Map();
   for (const [file, { imports }] of Object.entries(metafile.inputs)) {
+    if (file === "<stdin>") continue;
     const name = packageOf(file);
-    if (!name) continue;
+    if (!name) throw new Error("The page imports something that is in no npm package.");
     const needs = found.get(name) ?? new Set();
     for (const { path } of imports) if (packageOf(path) && packageOf(path) !== name) needs.add(packageOf(path));
     found.set(name, needs);
