@@ -3,7 +3,7 @@
 //! A chain is handed over from where the bucket has it, before anything that it records leaves: when the bucket does
 //! not take it, nothing leaves. A batch that was taken and not noted is handed over again as it was, so a record may
 //! stand there twice and never not at all. Beyond the platform's own log this is the copy that an operator may keep
-//! under a lock (R2's bucket locks) that not even they can take off.
+//! in another account's bucket, under a lock (R2's bucket locks).
 
 use serde_json::{Value, json};
 use worker::Env;
@@ -12,6 +12,7 @@ use super::holder::config;
 use crate::{
     config::AuditSink,
     metrics::{self, Counter},
+    platform::random_bytes,
     problem::Problem,
     telemetry,
 };
@@ -66,7 +67,8 @@ async fn put_all(env: &Env, outbox: &impl Outbox) -> Result<bool, Problem> {
         }
         let lines = outbox.lines(after, MAX_RECORDS)?;
         let (Some((first, _)), Some((last, _))) = (lines.first(), lines.last()) else { return Ok(has_waited) };
-        let name = format!("{}/{first:016}-{last:016}.jsonl", outbox.folder());
+        // Never the name of an object that is there: where a bucket is locked, nothing can be put in its place.
+        let name = format!("{}/{first:016}-{last:016}-{}.jsonl", outbox.folder(), hex::encode(random_bytes::<4>()));
         let body: String = lines.iter().map(|(_, line)| format!("{line}\n")).collect();
         put(env, name, body).await?;
         has_waited = true;
