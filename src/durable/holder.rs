@@ -27,6 +27,7 @@ use frost_wasm_core::{
 };
 use operations_core::ids::Blinded;
 use serde_json::Value;
+use tokio::sync::Semaphore;
 use worker::{Env, State};
 
 use super::{
@@ -64,6 +65,8 @@ pub(super) struct Holder {
     state: RefCell<HolderState>,
     store: Store,
     opened: RefCell<Option<Rc<Opened>>>,
+    /// One unwraps, and the others who want the same wait for it: an app's burst asks the HSM once.
+    opening: Semaphore,
     /// When to forget next, Unix seconds, and when the alarm is set to.
     forget_at_s: Cell<Option<u64>>,
     alarm_at_s: Cell<Option<u64>>,
@@ -193,6 +196,7 @@ impl Holder {
             state: RefCell::new(state),
             store,
             opened: RefCell::new(opened.map(Rc::new)),
+            opening: Semaphore::new(1),
             forget_at_s: Cell::default(),
             alarm_at_s: Cell::default(),
         }
@@ -208,21 +212,29 @@ impl Holder {
         if let Some(opened) = self.present() {
             return Ok(opened);
         }
+        let _turn = self.opening.acquire().await.map_err(|error| Problem::internal(error.to_string()))?;
+        // A seal may have been closed during each wait.
+        self.judge(object, env).await?;
+        if self.present().is_none() {
+            self.unwrap(env).await?;
+            self.judge(object, env).await?;
+        }
+        self.present().ok_or_else(|| Problem::unavailable("keys were closed while they were being opened"))
+    }
+
+    async fn unwrap(&self, env: &Env) -> Result<(), Problem> {
         let config = config(env)?;
         let SealedShare { kek_id, wrapped_dek: wrapped, .. } = self.sealed_share()?;
         let dek = hsm::for_holder(&config, self.role)?.unwrap_dek(&WrappedDek { kek_id, wrapped }).await?;
-        // A seal may have been closed during the wait, and others were let in.
-        self.judge(object, env).await?;
-        if let Some(opened) = self.present() {
-            return Ok(opened);
-        }
+        // The wait let others in: the share may be of another epoch. The data key is the same.
         let share = {
             let state = self.state();
             let identity = state.identity();
             self.sealed_share()?.open(&dek, &identity.public, identity.holder).map_err(damaged)?
         };
         let opened = Opened::new(share, dek, platform::now_ms().saturating_add(config.dek_lifetime_ms));
-        Ok(self.opened.borrow_mut().insert(Rc::new(opened)).clone())
+        *self.opened.borrow_mut() = Some(Rc::new(opened));
+        Ok(())
     }
 
     /// Whether the deployment lets this holder's keys be used now. When it does not, none stays open.
