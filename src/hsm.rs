@@ -25,7 +25,7 @@ impl From<HsmError> for Problem {
         Self::new(
             503,
             "hsm_unavailable",
-            "The keys of this deployment can't be unlocked now. Nothing was signed or stored; try again later.",
+            "The keys of this deployment can't be unlocked now. Nothing was signed; send the same request again later.",
         )
         .caused_by(error.to_string())
     }

@@ -1,12 +1,13 @@
 //! Wrapping all data keys anew under the present KEKs, a batch at a time.
 
 use operations_core::{
+    ids::Blinded,
     machine::Step,
     rotation::{Batch, NotThisBatch},
 };
 
-use super::{Deployment, rpc::BunkerClient};
-use crate::{platform, problem::Problem, storage::D1Store, telemetry};
+use super::{Deployment, config, rpc::BunkerClient};
+use crate::{auth::keys::operators_key, platform, problem::Problem, storage::D1Store, telemetry};
 
 /// Groups whose keys are wrapped anew in one batch.
 const ROTATED_AT_ONCE: u32 = 10;
@@ -21,14 +22,17 @@ impl Deployment {
         let store = D1Store::open(&self.env)?;
         let total = store.count_groups().await?;
         let groups = store.groups_after(from.as_deref(), ROTATED_AT_ONCE).await?;
+        let blinding = operators_key(&*config(&self.env)?);
         let (mut done, mut failed) = (0, 0);
         for group in &groups {
             match BunkerClient::for_group(&self.env, group)?.rewrap().await {
                 Ok(()) => done += 1,
                 // It was deleted, or never came to be.
                 Err(problem) if matches!(problem.status().as_u16(), 404 | 410) => done += 1,
+                // Why, the holder has logged; which, only this knows.
                 Err(problem) => {
-                    telemetry::failure(problem.code(), problem.cause().unwrap_or(problem.detail()));
+                    let group = Blinded::of(&blinding, &group.to_string());
+                    telemetry::failure("rotation_failed", &format!("group {group}: {}", problem.code()));
                     failed += 1;
                 }
             }
