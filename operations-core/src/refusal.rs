@@ -14,7 +14,7 @@ pub enum Refusal {
     SetupTokenNotSet,
     #[error("the set-up token is wrong")]
     SetupTokenInvalid,
-    #[error("operators were set up already: they change who the operators are")]
+    #[error("operators were set up already: they change who the operators are, as long as two of them can")]
     AlreadySetUp,
     #[error("a deployment has at most 20 operators")]
     TooManyOperators,

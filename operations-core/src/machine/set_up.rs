@@ -1,4 +1,7 @@
 //! The first operators, set up once with a token from the deployment's configuration.
+//!
+//! And again when too few are left who could change who the operators are: otherwise nobody could ever open a seal
+//! again. Then the old ones go, seals stay closed, and the chain goes on.
 
 use frost_wasm_core::secret::Secret32;
 use rand_core::{CryptoRng, RngCore};
@@ -58,7 +61,7 @@ impl Draft {
         request: &SetUpRequest,
         ctx: &mut Ctx<'_, R>,
     ) -> Result<SetUpReply, Refusal> {
-        if self.state.is_set_up() {
+        if self.state.count_who_may(Scope::Operators, self.now_ms) >= MIN_OPERATORS_OF_OPERATORS {
             return Err(Refusal::AlreadySetUp);
         }
         if request.operators.len() > MAX_OPERATORS {
@@ -72,6 +75,11 @@ impl Draft {
         if k < MIN_UNSEAL_THRESHOLD || usize::try_from(k).is_ok_and(|k| k > with(Scope::Unseal)) {
             return Err(Refusal::UnsealThresholdInvalid);
         }
+        let gone: Vec<_> = self.state.operators.keys().copied().collect();
+        for operator in gone {
+            self.push(Mutation::OperatorRemoved(operator));
+            self.record(DeploymentHappening::OperatorRemoved { operator });
+        }
         let mut operators = Vec::with_capacity(request.operators.len());
         for new in &request.operators {
             let (operator, token) = self.enlist(&new.name, &new.scopes, new.lifetime_s, ctx)?;
@@ -83,7 +91,8 @@ impl Draft {
                 token,
             });
         }
-        self.push(Mutation::Policy(Policy { set_up_at_ms: self.now_ms, unseal_threshold: k, export_delay_s: None }));
+        let export_delay_s = self.state.policy.and_then(|policy| policy.export_delay_s);
+        self.push(Mutation::Policy(Policy { set_up_at_ms: self.now_ms, unseal_threshold: k, export_delay_s }));
         let ids = operators.iter().map(|it| it.operator).collect();
         self.record(DeploymentHappening::OperatorsSetUp { operators: ids, unseal_threshold: k });
         Ok(SetUpReply { operators })

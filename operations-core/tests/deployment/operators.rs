@@ -31,6 +31,28 @@ fn operators_are_set_up_once_and_only_with_enough_of_them() {
 }
 
 #[test]
+fn operators_whose_time_is_over_are_set_up_anew_and_a_seal_stays_closed_until_then() {
+    let mut world = World::new();
+    let who = |name: &str, lifetime_s: u64| json!({ "name": name, "scopes": ["operators", "seal", "unseal"], "lifetime_s": lifetime_s });
+    let old = world.set_up(json!([who("ada", 600), who("ben", 86_400)]), 2).unwrap().operators;
+    world.tell(&old[1].token, &seal(Target::Deployment)).unwrap();
+    let again = json!([who("cleo", 86_400), who("dan", 86_400), who("ben", 86_400)]);
+    assert_eq!(world.set_up(again.clone(), 2).unwrap_err(), Refusal::AlreadySetUp);
+    // One alone can neither add anybody nor open anything.
+    world.now_ms += 600_000;
+    let new = world.set_up(again.clone(), 2).unwrap().operators;
+    assert!(world.state.lease().sealed, "new operators find what the old ones sealed");
+    let refused = world.unseal(&old[1].token, Target::Deployment, None).unwrap_err();
+    assert_eq!(refused, Refusal::OperatorTokenInvalid, "an old token says nothing any more");
+    let begun = world.unseal(&new[0].token, Target::Deployment, None).unwrap();
+    assert!(world.unseal(&new[1].token, Target::Deployment, Some(begun.unsealing)).unwrap().unsealed);
+    assert_eq!(world.set_up(again, 2).unwrap_err(), Refusal::AlreadySetUp);
+    let removed =
+        world.records.iter().filter(|it| serde_json::to_value(&it.entry).unwrap()["what"] == "operator_removed");
+    assert_eq!(removed.count(), 2, "the chain says who went");
+}
+
+#[test]
 fn without_the_configured_set_up_token_nobody_sets_up() {
     let mut world = World::new();
     let request: SetUpRequest = serde_json::from_value(json!({ "operators": [], "unseal_threshold": 2 })).unwrap();
