@@ -11,6 +11,7 @@ import { dirname, join } from "node:path";
 import { compilerInputs, fingerprint } from "./fingerprint.mjs";
 import { run, step } from "./process.mjs";
 import { ROOT, WORKER_TARGET, inRoot } from "./paths.mjs";
+import { remapFlags } from "./remap.mjs";
 
 /**
  * The flavours of the Worker and where each is built. `fault-injection` can be
@@ -23,7 +24,7 @@ export const FLAVOURS = {
 };
 
 /** What a build reads, besides the files that the compiler names itself. */
-const INPUTS = ["Cargo.toml", "Cargo.lock", "rust-toolchain.toml", "package-lock.json", "src", "frost-wasm-core", "bunker-core"];
+const INPUTS = ["Cargo.toml", "Cargo.lock", "rust-toolchain.toml", "package-lock.json", "src", "frost-wasm-core", "bunker-core", "operations-core/Cargo.toml", "hsm/Cargo.toml"];
 
 /**
  * @typedef {object} Built
@@ -51,9 +52,10 @@ export async function buildWorker(kit, flavour = "product") {
   const before = inputs(last?.sources ?? []);
   const args = ["--release", ...flags, "--out-dir", outDir, "."];
   if (features.length) args.push("--features", features.join(","));
-  await step(`Building the Worker, ${flavour} flavour (about 2 minutes the first time)`, () =>
-    run(kit.tools.workerBuild, args, { cwd: ROOT, env: buildEnv(kit) }),
-  );
+  await step(`Building the Worker, ${flavour} flavour (about 2 minutes the first time)`, async () => {
+    const RUSTFLAGS = ["-Cpanic=unwind", ...(await remapFlags(kit.env, WORKER_TARGET))].join(" ");
+    return run(kit.tools.workerBuild, args, { cwd: ROOT, env: { ...buildEnv(kit), RUSTFLAGS } });
+  });
   await stripNames(inRoot(outDir, "index_bg.wasm"), kit);
   const sources = compilerInputs(join(WORKER_TARGET, "wasm32-unknown-unknown", "release"));
   const same = JSON.stringify(sources) === JSON.stringify(last?.sources ?? null);
@@ -92,7 +94,6 @@ function buildEnv({ env, tools }) {
     RUST_BACKTRACE: "0",
     RUSTC_BOOTSTRAP: "1",
     CARGO_UNSTABLE_BUILD_STD: "std,panic_unwind",
-    RUSTFLAGS: "-Cpanic=unwind",
     WASM_BINDGEN_BIN: tools.wasmBindgen,
     WASM_OPT_BIN: inRoot("node_modules", ".bin", "wasm-opt"),
     ESBUILD_BIN: inRoot("node_modules", ".bin", "esbuild"),

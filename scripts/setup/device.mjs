@@ -10,6 +10,7 @@ import { join } from "node:path";
 import { compilerInputs, fingerprint } from "./fingerprint.mjs";
 import { DEVICE_TARGET, ROOT, inRoot } from "./paths.mjs";
 import { run, step } from "./process.mjs";
+import { remapFlags } from "./remap.mjs";
 
 /** Where the page imports it from. */
 const OUT = inRoot("public", "src", "generated", "device");
@@ -66,7 +67,8 @@ export function builtDevice() {
 
 async function build({ env, node, tools }) {
   const cargo = ["build", "--locked", "-p", "passport-device", "--release", "--target", "wasm32-unknown-unknown", "--lib"];
-  await run("cargo", cargo, { cwd: ROOT, env: { ...env, CARGO_TARGET_DIR: DEVICE_TARGET, RUSTFLAGS: undefined } });
+  const RUSTFLAGS = (await remapFlags(env, DEVICE_TARGET)).join(" ");
+  await run("cargo", cargo, { cwd: ROOT, env: { ...env, CARGO_TARGET_DIR: DEVICE_TARGET, RUSTFLAGS } });
   const compiled = join(DEVICE_TARGET, "wasm32-unknown-unknown", "release", "passport_device.wasm");
   mkdirSync(OUT, { recursive: true });
   await run(tools.wasmBindgen, ["--target", "web", "--out-dir", OUT, compiled], { cwd: ROOT, env });
