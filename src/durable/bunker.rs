@@ -37,6 +37,7 @@ use crate::{
         ProvisionReply, ProvisionRequest, ReleaseReply, ReleasedPackages, SharePackages, SharesOrigin,
         StatementDelivery, StatementReply,
     },
+    metrics,
     problem::Problem,
     storage::D1Store,
     telemetry,
@@ -120,7 +121,12 @@ impl DurableObject for Bunker {
     }
 
     async fn websocket_close(&self, socket: WebSocket, code: usize, _: String, _: bool) -> worker::Result<()> {
+        let is_of_relay = sockets::is_of_relay(&self.state, &socket);
         sockets::close(&socket, code);
+        if is_of_relay {
+            sockets::report(&self.state, 1);
+            metrics::flush(&self.state, &self.env);
+        }
         Ok(())
     }
 
@@ -321,7 +327,10 @@ impl Bunker {
         if !header("upgrade")?.eq_ignore_ascii_case("websocket") {
             return queries::information().map_err(failed);
         }
-        sockets::open(&self.state, Purpose::Relay)
+        let opened = sockets::open(&self.state, Purpose::Relay)?;
+        sockets::report(&self.state, 0);
+        metrics::flush(&self.state, &self.env);
+        Ok(opened)
     }
 
     /// A socket for a page of the owner's.

@@ -8,7 +8,11 @@ use bunker_core::{
 };
 use worker::{Response, State, WebSocket, WebSocketPair};
 
-use crate::{platform, problem::Problem};
+use crate::{
+    metrics::{self, Gauge, Source},
+    platform,
+    problem::Problem,
+};
 
 /// What a socket is for. It stays with the socket for its life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,6 +62,13 @@ pub(super) fn open(object: &State, purpose: Purpose) -> Result<Response, Problem
         server.serialize_attachment(platform::now_s() + EVENTS_LIFETIME_S).map_err(failed)?;
     }
     Response::from_websocket(client).map_err(failed)
+}
+
+/// Tells how many apps' sockets are open. `ending` is how many of them the platform still lists that are about to go.
+pub(super) fn report(object: &State, ending: usize) {
+    let open = object.get_websockets_with_tag(Purpose::Relay.tag()).len().saturating_sub(ending);
+    let source = Source::object(&object.id().to_string());
+    metrics::report(Gauge::RelaySockets, source, u64::try_from(open).unwrap_or(u64::MAX));
 }
 
 /// Whether a socket is an app's.

@@ -46,6 +46,17 @@ test("a signature that left is in the count, and so is a refusal with its reason
   expect(await value('passport_refusals_total{reason="unknown_method"}', (now) => now > 0)).toBe(1);
 });
 
+test("apps' open sockets are counted, those that come and those that go", async () => {
+  const open = "passport_relay_sockets";
+  expect(await value(open, (now) => now === 1)).toBe(1);
+  const more = [await RawApp.open(account.bunker_url), await RawApp.open(account.bunker_url)];
+  expect(await value(open, (now) => now === 3)).toBe(3);
+  await more[0].close();
+  expect(await value(open, (now) => now === 2)).toBe(2);
+  await more[1].close();
+  expect(await value(open, (now) => now === 1)).toBe(1);
+});
+
 test("the text has the form that Prometheus reads, and nobody's key, name or address in it", async () => {
   const { status, type, text } = await metrics();
   expect([status, type]).toEqual([200, "text/plain; version=0.0.4; charset=utf-8"]);
