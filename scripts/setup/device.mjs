@@ -15,7 +15,7 @@ import { remapFlags } from "./remap.mjs";
 /** Where the page imports it from. */
 const OUT = inRoot("public", "src", "generated", "device");
 /** What a build reads, besides the files that the compiler names itself. */
-const INPUTS = ["Cargo.toml", "Cargo.lock", "rust-toolchain.toml", "package-lock.json", "frost-wasm-core", "bunker-core", "device"];
+const INPUTS = ["Cargo.toml", "Cargo.lock", "rust-toolchain.toml", "package-lock.json", "frost-wasm-core", "bunker-core", "device", "scripts/setup/remap.mjs"];
 /** What every browser that runs the page has, and what the compiler's output needs. */
 const FEATURES = [
   "--enable-bulk-memory",
