@@ -24,7 +24,10 @@ export const FLAVOURS = {
 };
 
 /** What a build reads, besides the files that the compiler names itself. */
-const INPUTS = ["Cargo.toml", "Cargo.lock", "rust-toolchain.toml", "package-lock.json", "src", "frost-wasm-core", "bunker-core", "operations-core/Cargo.toml", "hsm/Cargo.toml", "scripts/setup/remap.mjs"];
+const INPUTS = [
+  ...["Cargo.toml", "Cargo.lock", "rust-toolchain.toml", "package-lock.json", "scripts/setup/remap.mjs"],
+  ...["src", "frost-wasm-core", "bunker-core", "operations-core/Cargo.toml", "hsm/Cargo.toml"],
+];
 
 /**
  * @typedef {object} Built
