@@ -105,6 +105,11 @@ pub fn failure(code: &str, cause: &str) {
     log(&FailureLine { level: "error", event: "failure", code, cause });
 }
 
+/// Logs a problem where nobody waits for an answer that would say it.
+pub fn unanswered(problem: &Problem) {
+    failure(problem.code(), problem.cause().unwrap_or(problem.detail()));
+}
+
 #[derive(Serialize)]
 struct AuditLine<'a, R> {
     level: &'static str,

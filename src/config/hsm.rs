@@ -190,7 +190,7 @@ impl<L: Fn(&str) -> Option<String>> Reading<'_, L> {
     }
 
     fn simulator(&mut self, names: &RoleNames) -> Result<Settings, ConfigError> {
-        Ok(Settings::Simulator(self.secrets.parse_kek(self.lookup, names.simulator_kek)?))
+        Ok(Settings::Simulator(self.secrets.parse_one(self.lookup, names.simulator_kek)?))
     }
 
     fn aws(&self, names: &Names, role: &RoleNames) -> Result<aws::Settings, ConfigError> {

@@ -107,20 +107,11 @@ impl Secrets {
         Ok(secrets)
     }
 
-    /// Parses a KEK of the simulator's, which is a secret like the others.
+    /// Parses a secret that has to differ from those before it.
     ///
     /// # Errors
     /// The same.
-    pub(super) fn parse_kek(
-        &mut self,
-        lookup: &impl Fn(&str) -> Option<String>,
-        name: &'static str,
-    ) -> Result<Arc<Secret32>, ConfigError> {
-        self.parse_one(lookup, name)
-    }
-
-    /// Parses a secret that has to differ from those before it.
-    fn parse_one(
+    pub(super) fn parse_one(
         &mut self,
         lookup: &impl Fn(&str) -> Option<String>,
         name: &'static str,

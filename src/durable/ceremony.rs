@@ -197,7 +197,7 @@ impl Ceremony {
             let mut is_news = false;
             for ((_, call), answer) in calls.iter().zip(join_all(asked).await) {
                 is_news |= self.heard(call.number, answer).unwrap_or_else(|problem| {
-                    telemetry::failure(problem.code(), problem.cause().unwrap_or(problem.detail()));
+                    telemetry::unanswered(&problem);
                     self.is_owed.set(true);
                     false
                 });

@@ -251,10 +251,6 @@ fn encode(reply: &impl Serialize) -> Result<Box<RawValue>, Problem> {
 
 impl From<Refusal> for Problem {
     fn from(refusal: Refusal) -> Self {
-        let mut detail = refusal.to_string();
-        if let Some(first) = detail.get(..1).map(str::to_uppercase) {
-            detail.replace_range(..1, &first);
-        }
-        Self::new(refusal.status(), refusal.code(), detail + ".")
+        Self::new(refusal.status(), refusal.code(), problems::sentence(&refusal))
     }
 }

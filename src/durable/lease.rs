@@ -62,19 +62,21 @@ pub(super) async fn rules(object: &State, env: &Env, statement: &Statement) -> R
 
 /// What the deployment's seals are, for who only wants to say so.
 pub async fn is_sealed(env: &Env) -> Result<bool, Problem> {
-    let held = HELD.with_borrow(Option::clone).filter(|held| Lease::is_good(held.asked_at_ms, now_ms()));
-    let lease = match held {
+    let lease = match held(now_ms()) {
         Some(held) => held.lease,
         None => ask(env).await?,
     };
     Ok(lease.sealed)
 }
 
+/// The lease of this isolate, while it is good.
+fn held(now_ms: u64) -> Option<Held> {
+    HELD.with_borrow(Option::clone).filter(|held| Lease::is_good(held.asked_at_ms, now_ms))
+}
+
 async fn get(object: &State, env: &Env) -> Result<Rc<Lease>, Problem> {
     let now_ms = now_ms();
-    let Some(held) = HELD.with_borrow(Option::clone).filter(|held| Lease::is_good(held.asked_at_ms, now_ms)) else {
-        return ask(env).await;
-    };
+    let Some(held) = held(now_ms) else { return ask(env).await };
     let is_old = !is_younger(held.asked_at_ms, now_ms, RENEWED_AT_MS);
     let is_renewed = held.renewing_since_ms.is_some_and(|since_ms| is_younger(since_ms, now_ms, RENEWED_AT_MS));
     if is_old && !is_renewed {
@@ -86,7 +88,7 @@ async fn get(object: &State, env: &Env) -> Result<Rc<Lease>, Problem> {
         let env = env.clone();
         object.wait_until(async move {
             if let Err(problem) = ask(&env).await {
-                telemetry::failure(problem.code(), problem.cause().unwrap_or(problem.detail()));
+                telemetry::unanswered(&problem);
             }
         });
     }

@@ -47,7 +47,7 @@ impl std::panic::RefUnwindSafe for Meter {}
 impl DurableObject for Meter {
     fn new(state: State, _: Env) -> Self {
         let totals = read(&state).unwrap_or_else(|problem| {
-            telemetry::failure(problem.code(), problem.cause().unwrap_or(problem.detail()));
+            telemetry::unanswered(&problem);
             Totals::default()
         });
         Self { state, totals: RefCell::new(totals), is_changed: Cell::default(), alarm_is_set: Cell::default() }

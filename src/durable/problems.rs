@@ -104,16 +104,21 @@ impl From<StatementRefused> for Problem {
             It::NoExport => (409, "no_export"),
             It::Deleted => (410, "group_deleted"),
         };
-        let mut detail = refused.to_string();
-        if let Some(first) = detail.get(..1).map(str::to_uppercase) {
-            detail.replace_range(..1, &first);
-        }
-        Self::new(status, code, detail + ".")
+        Self::new(status, code, sentence(&refused))
     }
+}
+
+/// A refusal of a core's as a sentence.
+pub(super) fn sentence(refused: &impl std::fmt::Display) -> String {
+    let mut text = format!("{refused}.");
+    if let Some(first) = text.get(..1).map(str::to_uppercase) {
+        text.replace_range(..1, &first);
+    }
+    text
 }
 
 /// Logs a problem where nobody waits for an answer, and tells the platform to try again.
 pub(super) fn failed(problem: Problem) -> worker::Error {
-    telemetry::failure(problem.code(), problem.cause().unwrap_or(problem.detail()));
+    telemetry::unanswered(&problem);
     worker::Error::RustError(problem.code().to_owned())
 }

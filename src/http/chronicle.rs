@@ -149,7 +149,7 @@ async fn touched(bindings: Result<Bindings, Problem>, kind: CanaryKind, name: Co
         DeploymentClient::new(&env)?.canary(&name, kind).await
     });
     if let Err(problem) = told.await {
-        telemetry::failure(problem.code(), problem.cause().unwrap_or(problem.detail()));
+        telemetry::unanswered(&problem);
     }
 }
 

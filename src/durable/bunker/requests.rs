@@ -137,7 +137,7 @@ impl Bunker {
                 Ok(opened) => opened,
                 Err(problem) if lease::is_seal(&problem) => return Settled::Sealed,
                 Err(problem) => {
-                    log(&problem);
+                    telemetry::unanswered(&problem);
                     continue;
                 }
             };
@@ -149,7 +149,7 @@ impl Bunker {
             match taken {
                 Ok((request, effect)) => self.carry_out(holder, &request, effect).await,
                 // It still waits, and the alarm takes it up again.
-                Err(problem) => log(&problem),
+                Err(problem) => telemetry::unanswered(&problem),
             }
         }
         Settled::Done
@@ -168,7 +168,7 @@ impl Bunker {
                 Ok(()) => {}
                 // It has heard a later word already, and with it this one or none.
                 Err(problem) if problem.status() == http::StatusCode::CONFLICT => {}
-                Err(problem) => log(&problem),
+                Err(problem) => telemetry::unanswered(&problem),
             }
         }
     }
@@ -184,7 +184,7 @@ impl Bunker {
     pub(super) async fn carry_out(&self, holder: &Holder, request: &Request, effect: BunkerEffect) {
         if let Err(problem) = self.run(holder, request, effect).await {
             // The client's next attempt, by the same event or a new one, is admitted again.
-            log(&problem);
+            telemetry::unanswered(&problem);
         }
         if let Err(error) = holder.schedule(&self.state).await {
             telemetry::failure("alarm_not_set", &error.to_string());
@@ -281,7 +281,7 @@ impl Bunker {
         #[cfg(feature = "fault-injection")]
         crate::durable::faults::pause_if_arranged().await;
         let reply = contributed.map_err(|problem| {
-            telemetry::failure(problem.code(), problem.cause().unwrap_or(problem.detail()));
+            telemetry::unanswered(&problem);
             Failure::new("holder_unavailable:cosigner", "holder cosigner could not be reached; try again")
         })?;
         joint::finish(pending, &share, vec![reply], &mut platform::rng())
@@ -354,7 +354,7 @@ fn closed(problem: Problem) -> Failure {
     if lease::is_seal(&problem) || problem.code() == sink::UNAVAILABLE {
         return Failure::new(problem.code(), problem.detail());
     }
-    telemetry::failure(problem.code(), problem.cause().unwrap_or(problem.detail()));
+    telemetry::unanswered(&problem);
     Failure::new("holder_unavailable:bunker", "the bunker's keys can't be opened now; try again")
 }
 
@@ -363,7 +363,7 @@ fn refusal(problem: &Problem) -> String {
     if lease::is_seal(problem) {
         return format!("restricted: {}", problem.detail());
     }
-    log(problem);
+    telemetry::unanswered(problem);
     format!("error: {}", problem.detail())
 }
 
@@ -371,8 +371,4 @@ impl InFlight {
     pub(super) fn take_off(&self, id: EventId) -> Option<Landing<'_>> {
         self.ids.borrow_mut().insert(id).then(|| Landing(self, id))
     }
-}
-
-fn log(problem: &Problem) {
-    telemetry::failure(problem.code(), problem.cause().unwrap_or(problem.detail()));
 }
